@@ -1,0 +1,1 @@
+"""Settings and the OCI configuration, read and checked; imports nothing of ours."""

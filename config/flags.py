@@ -1,0 +1,242 @@
+"""The global settings: one table, and `Config`, which holds their values.
+
+Every setting is a flag of the command line and an attribute of `Config` of the
+same name, with `_` for `-`.  A container may set some of them for itself with
+an annotation `dev.gvisor.flag.NAME`, as far as the flag's rule allows.
+"""
+
+BOOL = "bool"
+TEXT = "text"
+PATH = "path"  # made absolute when the command line is read
+CHOICE = "choice"
+
+NEVER = "never"  # an annotation must not change it
+ANY = "any"  # an annotation may set any value
+TIGHTEN = "tighten-only"  # an annotation may move right in `choices`, or a bool to true
+
+ANNOTATION_PREFIX = "dev.gvisor.flag."
+DEFAULT_ROOT = "/var/run/runsc"
+
+
+class FlagError(ValueError):
+    """A value that a flag does not take; the message is one line."""
+
+
+class Flag:
+    """One global setting."""
+
+    def __init__(
+        self,
+        name: str,
+        kind: str,
+        default: bool | str,
+        help_text: str,
+        *,
+        rule: str = NEVER,
+        choices: tuple[str, ...] = (),
+        metavar: str = "",
+        ignored: bool = False,
+    ) -> None:
+        self.name = name
+        self.kind = kind
+        self.default = default
+        self.help_text = help_text
+        self.rule = rule
+        self.choices = choices
+        self.metavar = metavar
+        self.ignored = ignored  # accepted from a known caller, with a warning and no effect
+
+    @property
+    def attribute(self) -> str:
+        """The name of the attribute of `Config`."""
+        return self.name.replace("-", "_")
+
+    def parse(self, text: str) -> bool | str:
+        """Return the value that `text` stands for; raise FlagError when it is none."""
+        if self.kind == BOOL:
+            value = parse_bool(text)
+            if value is None:
+                raise FlagError(f"--{self.name}: {text!r} is neither true nor false")
+            return value
+        if self.kind == CHOICE and text not in self.choices:
+            raise FlagError(f"--{self.name}: {text!r} is not one of {', '.join(self.choices)}")
+        if self.kind == PATH and "\0" in text:
+            raise FlagError(f"--{self.name}: a path has no NUL byte")
+        return text
+
+
+FLAGS = (
+    Flag("root", PATH, DEFAULT_ROOT, "Directory with the state of all containers.", metavar="DIR"),
+    Flag("log", PATH, "", "File to which failures are appended.", metavar="FILE"),
+    Flag("log-format", CHOICE, "text", "Format of --log.", choices=("text", "json")),
+    Flag("debug", BOOL, False, "Write debug messages to --debug-log."),
+    Flag(
+        "debug-log",
+        PATH,
+        "",
+        "Debug log: a directory (with a / at its end) or a file; %ID%, %COMMAND%, %TIMESTAMP% "
+        "and %PID% are replaced.",
+        metavar="PATTERN",
+    ),
+    Flag("debug-log-format", CHOICE, "text", "Format of --debug-log.", choices=("text", "json")),
+    Flag("strace", BOOL, False, "Log the system calls of the container to --debug-log."),
+    Flag(
+        "strace-syscalls",
+        TEXT,
+        "",
+        "Log only these system calls (names with commas between).",
+        metavar="NAMES",
+    ),
+    Flag(
+        "platform",
+        CHOICE,
+        "ptrace",
+        "How system calls of the container are intercepted.",
+        choices=("ptrace",),
+    ),
+    Flag("network", CHOICE, "none", "Network of the container.", choices=("none",)),
+    Flag(
+        "overlay2",
+        CHOICE,
+        "none",
+        "Keep what the container writes to its root file system in memory.",
+        rule=TIGHTEN,
+        choices=("none", "root:memory"),
+    ),
+    Flag("systemd-cgroup", BOOL, False, "Take cgroupsPath as slice:prefix:name of systemd."),
+    Flag("ignore-cgroups", BOOL, False, "Make no cgroup for the container."),
+    Flag(
+        "cgroup-manager",
+        CHOICE,
+        "",
+        "Who makes cgroups (podman's spelling).",
+        choices=("", "cgroupfs", "systemd", "disabled"),
+    ),
+    Flag(
+        "rootless",
+        CHOICE,
+        "auto",
+        "Accepted for runc's callers; has no effect.",
+        choices=("auto", "true", "false"),
+        ignored=True,
+    ),
+    Flag(
+        "criu",
+        TEXT,
+        "",
+        "Accepted for old containerd; has no effect.",
+        metavar="PATH",
+        ignored=True,
+    ),
+)
+
+
+class Config:
+    """The value of every global setting."""
+
+    def __init__(self) -> None:
+        self.root = DEFAULT_ROOT
+        self.log = ""
+        self.log_format = "text"
+        self.debug = False
+        self.debug_log = ""
+        self.debug_log_format = "text"
+        self.strace = False
+        self.strace_syscalls = ""
+        self.platform = "ptrace"
+        self.network = "none"
+        self.overlay2 = "none"
+        self.systemd_cgroup = False
+        self.ignore_cgroups = False
+        self.cgroup_manager = ""
+        self.rootless = "auto"
+        self.criu = ""
+
+    def set(self, name: str, value: bool | str) -> None:
+        """Set the flag `name`; raise FlagError when there is none or the value does not fit."""
+        flag = find(name)
+        if flag is None:
+            raise FlagError(f"unknown flag --{name}")
+        if isinstance(value, str):
+            value = flag.parse(value)
+        elif flag.kind != BOOL:
+            raise FlagError(f"--{name} needs a value")
+        setattr(self, flag.attribute, value)
+
+    def get(self, name: str) -> bool | str:
+        """Return the value of the flag `name`."""
+        value: bool | str = getattr(self, name.replace("-", "_"))
+        return value
+
+    def changed(self) -> dict[str, bool | str]:
+        """Return the flags whose value is not the default."""
+        return {
+            flag.name: self.get(flag.name) for flag in FLAGS if self.get(flag.name) != flag.default
+        }
+
+    @property
+    def uses_cgroups(self) -> bool:
+        """Whether containers get a cgroup of their own."""
+        return not self.ignore_cgroups and self.cgroup_manager != "disabled"
+
+    @property
+    def uses_systemd(self) -> bool:
+        """Whether cgroupsPath has systemd's form."""
+        return self.systemd_cgroup or self.cgroup_manager == "systemd"
+
+
+def parse_bool(text: str) -> bool | None:
+    """Return the truth value that Go's flag package reads from `text`, or None."""
+    if text in ("1", "t", "T", "true", "TRUE", "True"):
+        return True
+    if text in ("0", "f", "F", "false", "FALSE", "False"):
+        return False
+    return None
+
+
+def find(name: str) -> Flag | None:
+    """Return the flag `name`, or None."""
+    for flag in FLAGS:
+        if flag.name == name:
+            return flag
+    return None
+
+
+def apply_annotations(config: Config, annotations: dict[str, str]) -> list[str]:
+    """Set the flags that `annotations` name; return a warning for each that is not allowed.
+
+    Whoever writes annotations is trusted less than whoever starts the runtime,
+    so a flag changes only as its rule says and nothing here can loosen a setting.
+    """
+    warnings: list[str] = []
+    for key, text in annotations.items():
+        if not key.startswith(ANNOTATION_PREFIX):
+            continue
+        name = key[len(ANNOTATION_PREFIX) :]
+        flag = find(name)
+        if flag is None:
+            warnings.append(f"annotation {key}: unknown flag, ignored")
+            continue
+        try:
+            value = flag.parse(text)
+        except FlagError as error:
+            warnings.append(f"annotation {key}: {error}, ignored")
+            continue
+        if value == config.get(name):
+            continue
+        if is_allowed(flag, config.get(name), value):
+            setattr(config, flag.attribute, value)
+        else:
+            warnings.append(f"annotation {key}: not allowed to set it to {text!r}, ignored")
+    return warnings
+
+
+def is_allowed(flag: Flag, old: bool | str, new: bool | str) -> bool:
+    """Say whether an annotation may change `flag` from `old` to `new`."""
+    if flag.rule == ANY:
+        return True
+    if flag.rule != TIGHTEN:
+        return False
+    if isinstance(old, bool) or isinstance(new, bool):
+        return new is True
+    return flag.choices.index(new) >= flag.choices.index(old)

@@ -1,0 +1,58 @@
+"""What the host side hands to the sandbox process that it forks.
+
+`runsc/sandbox/launch.py` fills a `Launch`, forks (the child is pid 1 of a new
+pid namespace), and the child calls `runsc.boot.main.boot(launch)`, which never
+returns: it ends with the exit status of the container's init.
+
+The control socket speaks frames: a 4-byte little-endian length, then that many
+bytes of UTF-8 JSON (an object); descriptors ride as SCM_RIGHTS on the first
+byte of a frame.  One request a connection, except `exec`:
+
+  {"do":"start"}                          -> {"ok":true} once the program runs
+  {"do":"signal","signal":N,"all":bool}   -> {"ok":true}
+  {"do":"exec","process":{OCI process},"tty":bool} + descriptors 0,1,2 (or the pty slave)
+        -> {"ok":true,"pid":GUEST_PID}, later {"exit":STATUS} (0..255, 128+n for a signal);
+           the client may send {"signal":N} frames; when the connection drops
+           before the exit, the guest process is killed
+  {"do":"ps"}
+        -> {"ok":true,"pids":[host pids],"guest":[{"pid","ppid","uid","comm"}]}
+  {"do":"state"}                          -> {"ok":true,"started":bool}
+A failure is {"ok":false,"error":"one line for the user"}.
+"""
+
+from config.flags import Config
+from config.oci import Spec
+
+
+class MountSource:
+    """A host directory or file that a mount of the container shows."""
+
+    def __init__(self, index: int, host_fd: int, *, is_directory: bool) -> None:
+        self.index = index  # into Spec.mounts
+        self.host_fd = host_fd  # an O_PATH descriptor of a detached clone of the mount tree
+        self.is_directory = is_directory
+
+
+class Launch:
+    """Everything that the sandbox process gets, by way of fork(2)."""
+
+    def __init__(self, config: Config, spec: Spec, container_id: str) -> None:
+        self.config = config
+        self.spec = spec
+        self.container_id = container_id
+        self.root_fd = -1  # O_PATH of the root filesystem (detached clone)
+        self.root_is_overlaid = False  # `do`: writes go to memory
+        self.mount_sources: list[MountSource] = []
+        self.stdio_fds: list[int] = [
+            0,
+            1,
+            2,
+        ]  # host descriptors; three times the slave with a terminal
+        self.terminal = False
+        self.control_fd = -1  # listening AF_UNIX stream socket, or -1
+        # The sandbox writes b"\0" here when it is created (all checks done, confined),
+        # or one line of text that says why not, and closes it.
+        self.ready_fd = -1
+        self.autostart = False  # `run`: start the program without a `start` request
+        self.extra_fds: list[int] = []  # --preserve-fds: host descriptors of guest 3, 4, ...
+        self.log_fd = -1  # debug log of the sandbox, or -1

@@ -1,0 +1,1 @@
+"""The OCI runtime: commands, the host side, and the sandbox process."""

@@ -1,0 +1,1 @@
+"""The sandbox process from its fork to its end; may import sentry, netstack, config."""

@@ -1,0 +1,146 @@
+"""The walls around the sandbox process, in the order in which they go up.
+
+1. `enter_empty_world`: own mount, IPC and UTS namespaces; a read-only procfs of the
+   pid namespace that no path leads to; the root is an empty directory.
+2. `drop_privileges`: no capability but those that host files need, none to regain.
+3. (the platform makes its stubs' template, which must not inherit the filter)
+4. `seal`: every descriptor is accounted for, then the filter of `hostfilter`.
+
+Nothing is imported after the first step: there is nothing left to import from.
+"""
+
+import linecache
+import os
+import resource
+import sys
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Final
+
+from runsc.boot import host_calls
+from runsc.boot.descriptors import Descriptors
+from runsc.boot.hostfilter import HostFilter
+from runsc.sandbox import hostcalls
+
+# What directfs does for the container's root needs these on the host
+# (capabilities(7)); CAP_MKNOD, CAP_SYS_PTRACE and CAP_KILL are not among them.
+KEPT_CAPABILITIES: Final = (
+    "CAP_CHOWN",
+    "CAP_DAC_OVERRIDE",
+    "CAP_DAC_READ_SEARCH",
+    "CAP_FOWNER",
+    "CAP_FSETID",
+)
+
+_NOTHING_SPECIAL: Final = (
+    hostcalls.MOUNT_ATTR_RDONLY
+    | hostcalls.MOUNT_ATTR_NOSUID
+    | hostcalls.MOUNT_ATTR_NODEV
+    | hostcalls.MOUNT_ATTR_NOEXEC
+)
+
+
+class ConfinementError(Exception):
+    """A wall could not be put up; the text says which."""
+
+
+def enter_empty_world(hostname: str) -> int:
+    """Leave the host's file tree; return a directory descriptor of a private procfs.
+
+    The caller is the first process of a pid namespace, which is what that procfs
+    shows.  It is read-only: /proc/PID/mem would be a way around page protections.
+    """
+    if os.getpid() != 1:
+        raise ConfinementError("the sandbox is not the first process of a pid namespace")
+    hostcalls.unshare(hostcalls.CLONE_NEWNS | hostcalls.CLONE_NEWIPC | hostcalls.CLONE_NEWUTS)
+    # Nothing that is mounted from here on may appear on the host.
+    hostcalls.mount(None, "/", None, hostcalls.MS_REC | hostcalls.MS_PRIVATE)
+    if hostname:
+        hostcalls.sethostname(hostname)
+    proc_fd = hostcalls.mount_detached("proc", (("subset", "pid"),), _NOTHING_SPECIAL)
+    _pivot_into_nothing()
+    return proc_fd
+
+
+def _pivot_into_nothing() -> None:
+    options = (("size", "4096"), ("nr_inodes", "1"), ("mode", "555"))
+    empty_fd = hostcalls.mount_detached("tmpfs", options, _NOTHING_SPECIAL)
+    # pivot_root(2) wants its new root attached somewhere; /proc exists on every host.
+    hostcalls.move_mount(
+        empty_fd, "", hostcalls.AT_FDCWD, "/proc", hostcalls.MOVE_MOUNT_F_EMPTY_PATH
+    )
+    os.fchdir(empty_fd)
+    os.close(empty_fd)
+    # The old root lands on top of the new one, and is taken away from there.
+    hostcalls.pivot_root(".", ".")
+    hostcalls.umount2(".", hostcalls.MNT_DETACH)
+    os.chdir("/")
+
+
+def drop_privileges() -> None:
+    """Keep KEPT_CAPABILITIES, as far as there are, and no way to more."""
+    keep = hostcalls.capability_mask(KEPT_CAPABILITIES) & hostcalls.capget()[1]
+    hostcalls.clear_ambient_set()
+    hostcalls.drop_bounding_set(0)
+    hostcalls.prctl(hostcalls.PR_SET_SECUREBITS, hostcalls.SECUREBITS_LOCKED)
+    hostcalls.capset(keep, keep, 0)
+    hostcalls.set_no_new_privs()
+
+
+def raise_descriptor_limit() -> tuple[int, int]:
+    """Allow as many descriptors as the host does, and return what it was: the guest's are ours."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    # A core file would hold what the guest keeps in memory.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    return soft, hard
+
+
+def prepare_filter(*, report_fd: int) -> HostFilter:
+    """Return the filter, to be loaded by `seal`; needs the libraries of the host.
+
+    With `report_fd` (the debug log) a refused call is named there before the
+    process ends; without it the kernel kills the process at once.
+    """
+    if report_fd >= 0:
+        hostcalls.report_refused_calls(report_fd)
+    return HostFilter(host_calls.sandbox_calls(), trap=report_fd >= 0)
+
+
+class ImportRefuser:
+    """The only finder after confinement: a late import is an error, not a forbidden call."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Raise ImportError (PEP 451)."""
+        raise ImportError(f"{name}: nothing is imported once the sandbox is confined")
+
+
+def no_source(filename: str, module_globals: object = None) -> list[str]:
+    """Return no lines: there are no files of source code to show in a traceback."""
+    return []
+
+
+def keep_source(filename: str | None = None) -> None:
+    """Leave what is known of source files as it is: they cannot be looked at again."""
+
+
+def forget_files() -> None:
+    """Keep the interpreter from looking for modules and source code, which would kill it."""
+    sys.meta_path[:] = [ImportRefuser()]
+    sys.path.clear()
+    # traceback asks these two about each frame, by absolute path.
+    linecache.updatecache = no_source
+    linecache.checkcache = keep_source
+
+
+def seal(descriptors: Descriptors, proc_fd: int, host_filter: HostFilter) -> None:
+    """Check that no descriptor is a stranger, then load the filter, for ever."""
+    strangers = descriptors.strangers(proc_fd)
+    if strangers:
+        raise ConfinementError("descriptors that nobody declared: " + ", ".join(strangers))
+    forget_files()
+    hostcalls.set_dumpable(dumpable=False)
+    host_filter.load()

@@ -1,0 +1,127 @@
+"""The running container: carries out what the control server is asked for."""
+
+from typing import Final
+
+from config.oci import Process
+from runsc.boot.processes import ProcessMaker
+from runsc.boot.requests import ExecSession, RequestHandler
+from runsc.errors import RunscError
+from sentry.fs.stdio import host_stream
+from sentry.kernel.exit import end_group
+from sentry.kernel.kernel import Kernel
+from sentry.kernel.signal import send_to_group, user_info
+from sentry.kernel.spawn import ExitWatcher
+from sentry.kernel.task import Task
+from sentry.kernel.thread_group import ThreadGroup
+from sentry.loop import Loop
+from sentry.vfs.file import File
+
+SIGKILL: Final = 9
+SIGSTOP: Final = 19
+SI_USER: Final = 0
+
+
+def exit_code(status: int) -> int:
+    """Return what a shell makes of a wait(2) status: 0..255, 128+n for a signal."""
+    return 128 + (status & 0x7F) if status & 0x7F else status >> 8 & 0xFF
+
+
+def streams(kernel: Kernel, host_fds: list[int]) -> list[File]:
+    """Return the files for host descriptors, which become theirs."""
+    files: list[File] = []
+    for host_fd in host_fds:
+        files.append(host_stream(kernel.platform, host_fd))
+    return files
+
+
+class SessionWatcher(ExitWatcher):
+    """Tells an `exec` how its process ended."""
+
+    def __init__(self, group: ThreadGroup, session: ExecSession) -> None:
+        super().__init__(group)
+        self._session = session
+
+    def on_exit(self, status: int) -> None:
+        self._session.on_exit(exit_code(status))
+
+
+class Container(RequestHandler):
+    """One container and its processes."""
+
+    def __init__(self, kernel: Kernel, loop: Loop, maker: ProcessMaker, init: Task) -> None:
+        self._kernel = kernel
+        self._loop = loop
+        self._maker = maker
+        self._init = init
+        self._started = False
+        self._pending: list[int] = []  # signals that came before the start
+        self._watchers: dict[int, SessionWatcher] = {}
+
+    def start(self) -> None:
+        if self._started:
+            raise RunscError("cannot start an already running container")
+        self._started = True
+        self._loop.start(self._init)
+        for number in self._pending:
+            self._send(self._init.group, number)
+
+    def is_started(self) -> bool:
+        return self._started
+
+    def signal(self, number: int, *, everyone: bool) -> None:
+        if not self._started:
+            if number == SIGKILL:
+                end_group(self._init.group, SIGKILL)
+            elif number:
+                self._pending.append(number)
+            return
+        if not everyone:
+            self._send(self._init.group, number)
+            return
+        for group in list(self._kernel.groups.values()):
+            if not group.is_zombie:
+                self._send(group, number)
+
+    def _send(self, group: ThreadGroup, number: int) -> None:
+        if number and not group.is_zombie:
+            forced = number in (SIGKILL, SIGSTOP)
+            send_to_group(group, user_info(number, SI_USER, 0, 0), force=forced)
+
+    def exec(self, session: ExecSession) -> None:
+        files = streams(self._kernel, session.host_fds)
+        try:
+            task = self._make(session.process, files)
+        except RunscError:
+            for file in files:
+                file.acquire().drop()
+            raise
+        session.pid = task.group.pid
+        self._watchers[session.pid] = SessionWatcher(task.group, session)
+        self._loop.start(task)
+
+    def _make(self, process: Process, files: list[File]) -> Task:
+        if self._init.group.is_zombie:
+            raise RunscError("container not running")
+        return self._maker.make(process, files, make_cwd=False)
+
+    def signal_exec(self, session: ExecSession, number: int) -> None:
+        group = self._kernel.groups.get(session.pid)
+        if group is not None:
+            self._send(group, number)
+
+    def abandon_exec(self, session: ExecSession) -> None:
+        self.signal_exec(session, SIGKILL)
+
+    def host_pids(self) -> list[int]:
+        # Numbers of the sandbox's own pid namespace would mean nothing to the caller.
+        return []
+
+    def processes(self) -> list[tuple[int, int, int, str]]:
+        found = []
+        for pid, group in sorted(self._kernel.groups.items()):
+            leader = group.leader
+            parent = 0 if group.parent is None else group.parent.pid
+            if leader is not None and not group.is_zombie:
+                comm = leader.comm.decode("utf-8", "backslashreplace")
+                found.append((pid, parent, leader.creds.uid, comm))
+        return found

@@ -1,0 +1,284 @@
+"""The control server: answers `start`, `signal`, `exec`, `ps` and `state` on a Unix socket.
+
+`config/launch.py` has the protocol.  The kernel's loop drives it: nothing here
+waits.  A client is root or our own user, a frame has a size limit, connections
+are counted; whatever a client does wrong ends its own connection only.
+"""
+
+from __future__ import annotations
+
+import _socket
+import os
+import struct
+import traceback
+from typing import TYPE_CHECKING, Final
+
+from config.decode import FieldError, Fields
+from config.jsontext import JsonError, dumps, loads
+from config.oci import read_process
+from runsc.boot.requests import ExecSession, RequestHandler
+from runsc.errors import RunscError
+from sentry.log import Log
+from sentry.platform.interface import HostWatcher, Platform
+
+if TYPE_CHECKING:
+    from config.jsontext import Json
+
+MAX_FRAME: Final = 1 << 20
+MAX_CONNECTIONS: Final = 64
+MAX_DESCRIPTORS: Final = 253  # SCM_MAX_FD, in one message (unix(7))
+_HEAD: Final = 4  # bytes of length before each frame
+_PIECE: Final = 65536
+
+# Asked once: the call is not among those of the confined sandbox.
+_OWN_UID: Final = os.geteuid()
+
+_POLLIN: Final = 1
+_POLLOUT: Final = 4
+_POLLERR: Final = 8
+_POLLHUP: Final = 16
+
+
+class ControlServer(HostWatcher):
+    """Accepts clients on the listening socket."""
+
+    def __init__(
+        self, platform: Platform, log: Log, handler: RequestHandler, listen_fd: int
+    ) -> None:
+        self.platform = platform
+        self.log = log
+        self.handler = handler
+        self._socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, listen_fd)
+        self._socket.setblocking(False)
+        self._connections: set[Connection] = set()
+        platform.watch(listen_fd, _POLLIN, self)
+
+    def on_host_ready(self, events: int) -> None:
+        """Take one client; the rest are reported again."""
+        try:
+            # The only accept that `_socket` has; `socket` is dear to import.
+            fd, _ = self._socket._accept()  # type: ignore[attr-defined]  # noqa: SLF001
+        except OSError as error:
+            # The client is gone already, or we are out of descriptors: its own loss.
+            self.log.warning(f"control: accept: {error.strerror}")
+            return
+        if len(self._connections) >= MAX_CONNECTIONS or not _is_trusted(fd):
+            self.log.warning("control: connection refused")
+            os.close(fd)
+            return
+        self._connections.add(Connection(self, fd))
+
+    def forget(self, connection: Connection) -> None:
+        """Called by a connection that has closed itself."""
+        self._connections.discard(connection)
+
+    def close(self) -> None:
+        """End all connections, after writing what they can take without waiting."""
+        for connection in list(self._connections):
+            connection.close()
+        self.platform.unwatch(self._socket.fileno())
+        self._socket.close()
+
+
+def _is_trusted(fd: int) -> bool:
+    """Return whether a client is root or the user that we run as (SO_PEERCRED, unix(7))."""
+    peer = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, fd)
+    try:
+        raw = peer.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)
+    finally:
+        peer.detach()
+    _, uid, _ = struct.unpack("=iII", raw)
+    return uid in (0, _OWN_UID)
+
+
+class ControlledExec(ExecSession):
+    """An `exec` that reports to its client."""
+
+    def __init__(
+        self, connection: Connection, process_fields: Fields, host_fds: list[int], *, tty: bool
+    ) -> None:
+        super().__init__(read_process(process_fields), host_fds, tty=tty)
+        self._connection = connection
+
+    def on_exit(self, status: int) -> None:
+        """Tell the client how it ended."""
+        self._connection.on_exec_exit(status)
+
+
+class Connection(HostWatcher):
+    """One client."""
+
+    def __init__(self, server: ControlServer, fd: int) -> None:
+        self._server = server
+        self._socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, fd)
+        self._socket.setblocking(False)
+        self._fd = fd
+        self._input = b""
+        self._output = b""
+        self._received: list[int] = []  # descriptors that came and that nobody took
+        self._exec: ExecSession | None = None
+        self._has_asked = False
+        self._is_ending = False  # close once the output is written
+        self._is_closed = False
+        server.platform.watch(fd, _POLLIN, self)
+
+    def is_closed(self) -> bool:
+        """Return whether the connection has ended."""
+        return self._is_closed
+
+    def on_host_ready(self, events: int) -> None:
+        """Read requests, write answers, notice the end."""
+        try:
+            if events & _POLLOUT:
+                self._flush()
+            if not self.is_closed() and events & (_POLLIN | _POLLHUP | _POLLERR):
+                self._read()
+        except Exception:  # noqa: BLE001  a bug met by one request must not end the container
+            self._server.log.warning("control: a bug:\n" + traceback.format_exc())
+            self.close()
+
+    def on_exec_exit(self, status: int) -> None:
+        """Called when the guest process of this client's `exec` has ended."""
+        self._exec = None
+        self._send({"exit": status})
+        self._end()
+
+    def close(self) -> None:
+        """Forget the client, and kill what it was waiting for."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._server.platform.unwatch(self._fd)
+        for fd in self._received:
+            os.close(fd)
+        self._received.clear()
+        self._socket.close()
+        self._server.forget(self)
+        if self._exec is not None:
+            session = self._exec
+            self._exec = None
+            self._server.handler.abandon_exec(session)
+
+    def _read(self) -> None:
+        try:
+            data, controls, _, _ = self._socket.recvmsg(
+                _PIECE, 4 * MAX_DESCRIPTORS + 64, _socket.MSG_CMSG_CLOEXEC
+            )
+        except BlockingIOError:
+            return
+        except OSError:
+            self.close()
+            return
+        for level, kind, payload in controls:
+            if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:
+                whole = payload[: len(payload) & ~3]
+                self._received.extend(fd for (fd,) in struct.iter_unpack("=i", whole))
+        if not data:
+            self.close()
+            return
+        self._input += data
+        self._take_frames()
+
+    def _take_frames(self) -> None:
+        while not self.is_closed() and not self._is_ending and len(self._input) >= _HEAD:
+            size = int.from_bytes(self._input[:_HEAD], "little")
+            if size > MAX_FRAME:
+                self._refuse("the request is too large")
+                return
+            if len(self._input) < _HEAD + size:
+                return
+            body = self._input[_HEAD : _HEAD + size]
+            self._input = self._input[_HEAD + size :]
+            self._on_frame(body)
+
+    def _on_frame(self, body: bytes) -> None:
+        try:
+            fields = Fields(loads(body), "request")
+            if self._exec is not None:
+                number = fields.number("signal", 0, 1, 64)
+                self._server.handler.signal_exec(self._exec, number)
+            elif self._has_asked:
+                raise RunscError("one request a connection")
+            else:
+                self._has_asked = True
+                self._send(self._answer(fields))
+                if self._exec is None:
+                    self._end()
+        except (RunscError, FieldError, JsonError) as error:
+            self._refuse(str(error))
+        except ImportError:
+            # The standard library's scanner would load more of itself to explain.
+            self._refuse("the request is not JSON")
+
+    def _answer(self, fields: Fields) -> dict[str, Json]:
+        handler = self._server.handler
+        verb = fields.text("do")
+        self._server.log.debug(f"control: {verb}")
+        if verb == "start":
+            handler.start()
+            return {"ok": True}
+        if verb == "signal":
+            number = fields.number("signal", 15, 0, 64)
+            handler.signal(number, everyone=fields.flag("all"))
+            return {"ok": True}
+        if verb == "state":
+            return {"ok": True, "started": handler.is_started()}
+        if verb == "ps":
+            return self._list_processes()
+        if verb == "exec":
+            return self._start_exec(fields)
+        raise RunscError(f"unknown request {verb!r}")
+
+    def _list_processes(self) -> dict[str, Json]:
+        handler = self._server.handler
+        guest: list[Json] = [
+            {"pid": pid, "ppid": parent, "uid": uid, "comm": comm}
+            for pid, parent, uid, comm in handler.processes()
+        ]
+        pids: list[Json] = list(handler.host_pids())
+        return {"ok": True, "pids": pids, "guest": guest}
+
+    def _start_exec(self, fields: Fields) -> dict[str, Json]:
+        tty = fields.flag("tty")
+        received = self._received
+        if len(received) < (1 if tty else 3):
+            raise RunscError("exec needs three descriptors, or one of a terminal")
+        # What follows the terminal, or the three, are descriptors 3, 4, ... of the process.
+        fds = [os.dup(received[0]), os.dup(received[0]), *received] if tty else received
+        session = ControlledExec(self, fields.fields("process"), fds, tty=tty)
+        # From here on the descriptors are the handler's, also when it fails.
+        self._received = []
+        self._server.handler.exec(session)
+        self._exec = session
+        return {"ok": True, "pid": session.pid}
+
+    def _refuse(self, reason: str) -> None:
+        self._send({"ok": False, "error": " ".join(reason.split())})
+        self._end()
+
+    def _send(self, message: dict[str, Json]) -> None:
+        body = dumps(message).encode()
+        self._output += len(body).to_bytes(_HEAD, "little") + body
+        self._flush()
+
+    def _flush(self) -> None:
+        if self.is_closed():
+            return
+        try:
+            while self._output:
+                self._output = self._output[os.write(self._fd, self._output) :]
+        except BlockingIOError:
+            self._server.platform.watch(self._fd, _POLLIN | _POLLOUT, self)
+            return
+        except OSError:
+            self.close()
+            return
+        self._server.platform.watch(self._fd, _POLLIN, self)
+        if self._is_ending:
+            self.close()
+
+    def _end(self) -> None:
+        """Close as soon as the output is written."""
+        self._is_ending = True
+        if not self._output:
+            self.close()

@@ -1,0 +1,21 @@
+"""Which host calls the parts of the sandbox declare, merged into one allow-list."""
+
+from typing import Final
+
+from runsc.boot.hostfilter import HostCall, merge_calls
+from sentry.fs.host.host_calls import HOST_CALLS as HOST_FILE_CALLS
+from sentry.platform.ptrace.host_calls import HOST_CALLS as PTRACE_CALLS
+
+# Of the sandbox's own making: the container's standard streams, resource usage.
+STREAM_CALLS: Final = ("ioctl", "poll", "readv", "writev", "sendfile", "dup3", "sysinfo")
+
+
+def sandbox_calls() -> list[HostCall]:
+    """Return the allow-list of the whole sandbox."""
+    return merge_calls(
+        (
+            ("the ptrace platform", PTRACE_CALLS),
+            ("host files", HOST_FILE_CALLS),
+            ("the container's streams", STREAM_CALLS),
+        )
+    )

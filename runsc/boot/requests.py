@@ -1,0 +1,53 @@
+"""What the control server can ask of the container; the kernel's side derives from it."""
+
+from config.oci import Process
+
+
+class ExecSession:
+    """One `exec`: the process, and where its end is reported."""
+
+    def __init__(self, process: Process, host_fds: list[int], *, tty: bool) -> None:
+        self.process = process
+        # Descriptors 0, 1, 2, ... of the process; the handler's once `exec` is called.
+        self.host_fds = host_fds
+        self.tty = tty
+        self.pid = 0  # of the guest process, once there is one
+
+    def on_exit(self, status: int) -> None:
+        """Called once, when the guest process has ended (0..255, 128+n for a signal)."""
+
+
+class RequestHandler:
+    """Carries out requests; each raises RunscError with one line for the user."""
+
+    def start(self) -> None:
+        """Start the container's program."""
+        raise NotImplementedError
+
+    def is_started(self) -> bool:
+        """Return whether the program was started."""
+        raise NotImplementedError
+
+    def signal(self, number: int, *, everyone: bool) -> None:
+        """Send a signal to the container's init, or to all its processes."""
+        raise NotImplementedError
+
+    def exec(self, session: ExecSession) -> None:
+        """Start another process; set `session.pid`."""
+        raise NotImplementedError
+
+    def signal_exec(self, session: ExecSession, number: int) -> None:
+        """Send a signal to the process of an `exec`."""
+        raise NotImplementedError
+
+    def abandon_exec(self, session: ExecSession) -> None:
+        """Kill the process of an `exec` whose client has gone."""
+        raise NotImplementedError
+
+    def host_pids(self) -> list[int]:
+        """Return the pids on the host that belong to the container."""
+        raise NotImplementedError
+
+    def processes(self) -> list[tuple[int, int, int, str]]:
+        """Return pid, parent's pid, uid and command name of each guest process."""
+        raise NotImplementedError

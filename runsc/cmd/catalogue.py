@@ -1,0 +1,16 @@
+"""The commands and what each does in a line, for `runsc --help`."""
+
+COMMANDS = (
+    ("create", "Create a container: everything but run its program."),
+    ("start", "Run the program of a created container."),
+    ("run", "Create and start a container, and stay until it ends."),
+    ("exec", "Run another process in a container."),
+    ("kill", "Send a signal to a container."),
+    ("delete", "Remove containers."),
+    ("state", "Print the state of a container as JSON."),
+    ("list", "List the containers."),
+    ("ps", "List the processes of a container."),
+    ("do", "Run a command in a throw-away sandbox over the host's files."),
+    ("spec", "Write a config.json to start from."),
+    ("features", "Print what the runtime supports as JSON."),
+)

@@ -1,0 +1,62 @@
+"""Carrying out a command: the one place where its failures end."""
+
+from config.flags import DEFAULT_ROOT, FLAGS, Config, FlagError
+from runsc.cmd.call import Call
+from runsc.cmd.dispatch import dispatch
+from runsc.cmd.paths import absolute
+from runsc.errors import RunscError, UsageError, describe
+from runsc.log import LOG
+
+_BUG = 128
+_EXEC_FAILED = 255  # as runc: below it are the statuses of the program
+
+
+def read_config(flags: dict[str, bool | str]) -> Config:
+    """Return the settings that the global flags make; raise UsageError."""
+    config = Config()
+    try:
+        for name, value in flags.items():
+            config.set(name, value)
+    except FlagError as error:
+        raise UsageError(str(error)) from None
+    config.root = absolute(config.root or DEFAULT_ROOT)
+    if config.root == "/":
+        raise UsageError("--root must not be /")
+    if config.log:
+        config.log = absolute(config.log)
+    if config.debug_log:
+        is_directory = config.debug_log.endswith("/")
+        config.debug_log = absolute(config.debug_log) + ("/" if is_directory else "")
+    return config
+
+
+def perform(call: Call) -> int:
+    """Carry out a command and return its exit status; report why it failed."""
+    status = _EXEC_FAILED if call.command == "exec" else RunscError.exit_status
+    try:
+        config = read_config(call.flags)
+        container_id = str(call.values.get("container_id", ""))
+        LOG.open(config, container_id, call.command)
+        for flag in FLAGS:
+            if flag.ignored and flag.name in call.flags:
+                LOG.warning(f"--{flag.name} has no effect")
+        LOG.debug(f"{call.command} {container_id}")
+        return dispatch(config, call)
+    except RunscError as error:
+        LOG.failure(str(error))
+    except OSError as error:
+        LOG.failure(describe(error))
+    except KeyboardInterrupt:
+        LOG.failure("interrupted")
+    except Exception as error:  # noqa: BLE001 - no traceback on a user's terminal
+        _report_bug(error)
+        return _BUG
+    return status
+
+
+def _report_bug(error: Exception) -> None:
+    """Report what should not have happened: a line for the user, the rest to the debug log."""
+    from traceback import format_exception
+
+    LOG.failure(f"internal error: {type(error).__name__}: {error}")
+    LOG.traceback("".join(format_exception(error)))

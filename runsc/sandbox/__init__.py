@@ -1,0 +1,1 @@
+"""The host side: state, processes, cgroups; never imports the kernel."""

@@ -1,0 +1,156 @@
+"""`start`, `kill` and `delete`: what happens to a container that is there."""
+
+import posix
+import select
+
+from config.flags import Config
+from runsc.errors import ContainerNotFoundError, NotRunningError, RunscError
+from runsc.sandbox import signals
+from runsc.sandbox.procfs import open_process
+from runsc.sandbox.state import (
+    CREATED,
+    CREATING,
+    RUNNING,
+    STOPPED,
+    Container,
+    load_container,
+)
+
+_KILL_WAIT_MS = 10_000
+
+
+def start(config: Config, container_id: str) -> None:
+    """Run the program of a created container; return when it runs."""
+    container = load_container(config.root, container_id)
+    container.lock()
+    container.load()
+    status = container.status()
+    if status == STOPPED:
+        raise RunscError("cannot start a container that has stopped")
+    if status != CREATED:
+        raise RunscError("cannot start an already running container")
+    start_locked(container)
+    container.unlock()
+
+
+def start_locked(container: Container) -> None:
+    """Start a created container whose lock the caller holds."""
+    from runsc.sandbox.client import ask
+
+    ask(container.directory, {"do": "start"})
+    container.phase = RUNNING
+    container.save()
+    run_poststart(container)
+
+
+def run_poststart(container: Container) -> None:
+    """Run the poststart hooks; the first failure kills the container."""
+    if not container.poststart:
+        return
+    from runsc.sandbox.hooks import from_json, run_hooks
+
+    state = container.describe()
+    try:
+        run_hooks("poststart", from_json(container.poststart), state)
+    except RunscError:
+        kill_process(container)
+        raise
+
+
+def kill(config: Config, container_id: str, signal_text: str, *, everyone: bool) -> None:
+    """Send a signal to the container's init, or to all its processes."""
+    number = signals.parse_signal(signal_text)
+    container = load_container(config.root, container_id)
+    if not container.is_alive():
+        if everyone:
+            return  # containerd sends this after every end, and a failure would be shown
+        raise NotRunningError
+    if number == signals.SIGKILL:
+        # Death of the sandbox is death of the container, whatever state it is in.
+        if not kill_process(container) and not everyone:
+            raise NotRunningError
+        return
+    from runsc.sandbox.client import ControlError, ask
+
+    try:
+        ask(container.directory, {"do": "signal", "signal": number, "all": everyone})
+    except ControlError:
+        if container.is_alive():
+            raise
+        if not everyone:
+            raise NotRunningError from None
+
+
+def kill_process(container: Container) -> bool:
+    """Kill the sandbox process; return False when it was dead already."""
+    if not container.pid:
+        return False
+    try:
+        pid_fd = open_process(container.pid, container.started_at)
+    except ProcessLookupError:
+        return False
+    try:
+        signals.send(pid_fd, signals.SIGKILL)
+    except ProcessLookupError:
+        return False
+    finally:
+        posix.close(pid_fd)
+    return True
+
+
+def _kill_and_wait(container: Container) -> None:
+    if not container.pid:
+        return
+    try:
+        pid_fd = open_process(container.pid, container.started_at)
+    except ProcessLookupError:
+        return
+    try:
+        signals.send(pid_fd, signals.SIGKILL)
+        poller = select.poll()
+        poller.register(pid_fd, select.POLLIN)
+        if not poller.poll(_KILL_WAIT_MS):
+            raise RunscError(f"container {container.container_id!r} does not die")
+    except ProcessLookupError:
+        return
+    finally:
+        posix.close(pid_fd)
+
+
+def delete(config: Config, container_id: str, *, force: bool) -> None:
+    """Remove a container that has ended, was never started, or with `force` any."""
+    try:
+        container = load_container(config.root, container_id)
+        if force:
+            # Before the lock: a command that hangs on the container lets go of it then.
+            _kill_and_wait(container)
+        container.lock()
+        container.load()
+        if not force and container.status() == RUNNING:
+            raise RunscError(
+                f"cannot delete container {container_id!r} that is not stopped: running"
+            )
+    except ContainerNotFoundError:
+        if force:
+            return
+        raise
+    remove(container)
+
+
+def remove(container: Container) -> None:
+    """Remove what is left of a container whose lock the caller holds."""
+    _kill_and_wait(container)
+    if container.cgroups:
+        from runsc.sandbox.cgroup import Cgroup
+
+        Cgroup(container.cgroups).remove()
+    never_created = container.phase == CREATING
+    state = container.describe()
+    container.remove()
+    container.unlock()
+    if container.poststop and not never_created:
+        from runsc.sandbox.hooks import from_json, run_hooks_anyway
+
+        state["status"] = STOPPED
+        state["pid"] = 0
+        run_hooks_anyway("poststop", from_json(container.poststop), state)

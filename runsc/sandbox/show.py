@@ -1,0 +1,103 @@
+"""`state`, `list` and `ps`: what can be read of containers."""
+
+import posix
+
+from config.decode import Fields
+from config.flags import Config
+from config.jsontext import dumps
+from runsc.errors import RunscError
+from runsc.log import LOG
+from runsc.sandbox.procfs import read_file
+from runsc.sandbox.state import STOPPED, Container, container_ids, load_container
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from config.jsontext import Json
+
+_COLUMNS = ("ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER")
+_MIN_WIDTH = 12
+
+
+def state_text(config: Config, container_id: str) -> str:
+    """Return the OCI state object of a container, as text."""
+    return dumps(load_container(config.root, container_id).describe(), indent=2) + "\n"
+
+
+def list_text(config: Config, style: str, *, quiet: bool) -> str:
+    """Return all containers: their names, a table, or a list of state objects."""
+    states: list[dict[str, Json]] = []
+    for name in container_ids(config.root):
+        try:
+            states.append(load_container(config.root, name).describe())
+        except RunscError as error:
+            LOG.warning(f"{name}: {error}")
+    if quiet:
+        return "".join(f"{state['id']}\n" for state in states)
+    if style == "json":
+        items: list[Json] = list(states)
+        return (dumps(items) if items else "null") + "\n"
+    rows = [
+        [str(state[key]) for key in ("id", "pid", "status", "bundle", "created")] + ["root"]
+        for state in states
+    ]
+    return table([list(_COLUMNS), *rows])
+
+
+def table(rows: list[list[str]]) -> str:
+    """Return rows as text in columns."""
+    widths = [
+        max(_MIN_WIDTH, *(len(row[column]) for row in rows)) for column in range(len(rows[0]))
+    ]
+    lines: list[str] = []
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        lines.append("   ".join(cells).rstrip() + "\n")
+    return "".join(lines)
+
+
+def ps_text(config: Config, container_id: str, style: str) -> str:
+    """Return the host's pids of a container as JSON, or its own processes as a table."""
+    container = load_container(config.root, container_id)
+    if style == "json":
+        pids: list[Json] = list(_host_pids(container))
+        return dumps(pids) + "\n"
+    rows = [["UID", "PID", "PPID", "CMD"]]
+    if container.status() != STOPPED:
+        from runsc.sandbox.client import ask
+
+        answer = ask(container.directory, {"do": "ps"})
+        rows.extend(_row(item) for item in answer.objects("guest"))
+    return table(rows)
+
+
+def _row(item: Fields) -> list[str]:
+    numbers = [str(item.number(name, 0, 0, 1 << 32)) for name in ("uid", "pid", "ppid")]
+    return [*numbers, item.text("comm", "")]
+
+
+def _host_pids(container: Container) -> list[int]:
+    """Return the processes of the container that the host sees."""
+    if not container.is_alive():
+        return []
+    found = {container.pid}
+    _add_descendants(container.pid, found)
+    if container.cgroups:
+        # The stand-ins of exec are no descendants of the sandbox.
+        try:
+            text = read_file(f"{container.cgroups[0]}/cgroup.procs")
+            found.update(int(line) for line in text.split())
+        except OSError as error:
+            LOG.debug(f"{container.cgroups[0]}: {error}")
+    return sorted(found)
+
+
+def _add_descendants(host_pid: int, found: set[int]) -> None:
+    try:
+        threads = posix.listdir(f"/proc/{host_pid}/task")
+        for thread in threads:
+            for child in read_file(f"/proc/{host_pid}/task/{thread}/children").split():
+                if int(child) not in found:
+                    found.add(int(child))
+                    _add_descendants(int(child), found)
+    except (FileNotFoundError, ProcessLookupError):
+        return  # it ended while we looked

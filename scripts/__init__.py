@@ -1,0 +1,1 @@
+"""What the Makefile runs: set-up, build, root file systems, installation."""

@@ -1,0 +1,1 @@
+"""The sentry: the kernel that a container's processes run on."""

@@ -1,0 +1,100 @@
+"""Numbers of mmap(2) and its family (asm-generic/mman.h, linux/mman.h)."""
+
+from typing import Final
+
+# Protection
+PROT_NONE: Final = 0x0
+PROT_READ: Final = 0x1
+PROT_WRITE: Final = 0x2
+PROT_EXEC: Final = 0x4
+PROT_SEM: Final = 0x8
+PROT_GROWSDOWN: Final = 0x100_0000
+PROT_GROWSUP: Final = 0x200_0000
+
+# mmap flags
+MAP_SHARED: Final = 0x1
+MAP_PRIVATE: Final = 0x2
+MAP_SHARED_VALIDATE: Final = 0x3
+MAP_DROPPABLE: Final = 0x08
+MAP_TYPE: Final = 0xF
+MAP_FIXED: Final = 0x10
+MAP_ANONYMOUS: Final = 0x20
+MAP_32BIT: Final = 0x40
+MAP_GROWSDOWN: Final = 0x100
+MAP_DENYWRITE: Final = 0x800
+MAP_EXECUTABLE: Final = 0x1000
+MAP_LOCKED: Final = 0x2000
+MAP_NORESERVE: Final = 0x4000
+MAP_POPULATE: Final = 0x8000
+MAP_NONBLOCK: Final = 0x1_0000
+MAP_STACK: Final = 0x2_0000
+MAP_HUGETLB: Final = 0x4_0000
+MAP_SYNC: Final = 0x8_0000
+MAP_FIXED_NOREPLACE: Final = 0x10_0000
+MAP_UNINITIALIZED: Final = 0x400_0000
+
+# mremap
+MREMAP_MAYMOVE: Final = 1
+MREMAP_FIXED: Final = 2
+MREMAP_DONTUNMAP: Final = 4
+
+# msync
+MS_ASYNC: Final = 1
+MS_INVALIDATE: Final = 2
+MS_SYNC: Final = 4
+
+# mlock2, mlockall
+MLOCK_ONFAULT: Final = 1
+MCL_CURRENT: Final = 1
+MCL_FUTURE: Final = 2
+MCL_ONFAULT: Final = 4
+
+# madvise
+MADV_NORMAL: Final = 0
+MADV_RANDOM: Final = 1
+MADV_SEQUENTIAL: Final = 2
+MADV_WILLNEED: Final = 3
+MADV_DONTNEED: Final = 4
+MADV_FREE: Final = 8
+MADV_REMOVE: Final = 9
+MADV_DONTFORK: Final = 10
+MADV_DOFORK: Final = 11
+MADV_MERGEABLE: Final = 12
+MADV_UNMERGEABLE: Final = 13
+MADV_HUGEPAGE: Final = 14
+MADV_NOHUGEPAGE: Final = 15
+MADV_DONTDUMP: Final = 16
+MADV_DODUMP: Final = 17
+MADV_WIPEONFORK: Final = 18
+MADV_KEEPONFORK: Final = 19
+MADV_COLD: Final = 20
+MADV_PAGEOUT: Final = 21
+MADV_POPULATE_READ: Final = 22
+MADV_POPULATE_WRITE: Final = 23
+MADV_DONTNEED_LOCKED: Final = 24
+MADV_COLLAPSE: Final = 25
+MADV_HWPOISON: Final = 100
+MADV_SOFT_OFFLINE: Final = 101
+MADV_GUARD_INSTALL: Final = 102
+MADV_GUARD_REMOVE: Final = 103
+
+# memfd_create
+MFD_CLOEXEC: Final = 0x1
+MFD_ALLOW_SEALING: Final = 0x2
+MFD_HUGETLB: Final = 0x4
+MFD_NOEXEC_SEAL: Final = 0x8
+MFD_EXEC: Final = 0x10
+
+# Memory policies (set_mempolicy(2))
+MPOL_DEFAULT: Final = 0
+MPOL_PREFERRED: Final = 1
+MPOL_BIND: Final = 2
+MPOL_INTERLEAVE: Final = 3
+MPOL_LOCAL: Final = 4
+
+MPOL_F_NODE: Final = 0x1
+MPOL_F_ADDR: Final = 0x2
+MPOL_F_MEMS_ALLOWED: Final = 0x4
+MPOL_F_NUMA_BALANCING: Final = 0x2000
+MPOL_F_RELATIVE_NODES: Final = 0x4000
+MPOL_F_STATIC_NODES: Final = 0x8000

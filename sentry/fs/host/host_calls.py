@@ -1,0 +1,42 @@
+"""The host calls that host files and memory files need, for the sandbox's filter."""
+
+from typing import Final
+
+HOST_CALLS: Final = (
+    "close",
+    "copy_file_range",
+    "fallocate",
+    "fchmod",
+    "fchmodat",
+    "fchown",
+    "fchownat",
+    "fcntl",
+    "fdatasync",
+    "fgetxattr",
+    "flistxattr",
+    "fremovexattr",
+    "fsetxattr",
+    "fstat",
+    "fstatfs",
+    "fsync",
+    "ftruncate",
+    "getdents64",
+    "linkat",
+    "lseek",
+    "memfd_create",
+    "mkdirat",
+    "mknodat",
+    "newfstatat",
+    "openat",
+    "pread64",
+    "pwrite64",
+    "read",
+    "readlinkat",
+    "renameat",
+    "renameat2",
+    "symlinkat",
+    "unlinkat",
+    "utimensat",
+    "write",
+)
+"""Every path is one name, relative to a directory descriptor: AT_FDCWD need not be allowed."""

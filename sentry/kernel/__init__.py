@@ -1,0 +1,1 @@
+"""Tasks, thread groups, signals, timers, descriptors: the kernel proper."""

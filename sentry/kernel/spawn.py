@@ -1,0 +1,88 @@
+"""Processes that nobody in the guest forked: init, and what `runsc exec` adds."""
+
+from mypy_extensions import mypyc_attr
+
+from sentry.abi.poll import POLLIN
+from sentry.errors import SysError
+from sentry.kernel import jobs
+from sentry.kernel.address_space import AddressSpace
+from sentry.kernel.fdtable import FdTable
+from sentry.kernel.kernel import Kernel
+from sentry.kernel.limits import Limits
+from sentry.kernel.namespaces import UtsNamespace
+from sentry.kernel.signal import SignalHandlers
+from sentry.kernel.task import Task
+from sentry.kernel.thread_group import ThreadGroup
+from sentry.platform.interface import GuestThread
+from sentry.vfs.creds import Credentials
+from sentry.vfs.mount import FsContext
+from sentry.waitqueue import Waiter
+
+
+class NewProcess:
+    """Everything that a process has from its start but memory and registers."""
+
+    def __init__(
+        self,
+        creds: Credentials,
+        fds: FdTable,
+        fs: FsContext,
+        uts: UtsNamespace,
+        limits: Limits,
+        comm: bytes,
+    ) -> None:
+        self.creds = creds
+        self.fds = fds
+        self.fs = fs
+        self.uts = uts
+        self.limits = limits
+        self.comm = comm
+
+
+def spawn(kernel: Kernel, thread: GuestThread, mm: AddressSpace, new: NewProcess) -> Task:
+    """Return the only task of a new process, leader of a session of its own, not running yet.
+
+    The first one is init.  The others have no parent: their end is told to
+    who watches them (`watch_exit`).  SysError(EAGAIN) if there are too many.
+    """
+    try:
+        pid = kernel.new_pid()
+    except SysError:
+        thread.kill()
+        raise
+    group = ThreadGroup(pid, None, SignalHandlers())
+    group.limits = new.limits
+    group.start_ns = kernel.clock.monotonic_ns()
+    group.has_executed = True
+    task = Task(kernel, group, pid, thread, mm)
+    thread.owner = task
+    task.creds = new.creds
+    task.fds = new.fds
+    task.fs = new.fs
+    task.uts = new.uts
+    task.comm = new.comm[:15]
+    group.leader = task
+    group.tasks.append(task)
+    kernel.tasks[pid] = task
+    kernel.groups[pid] = group
+    jobs.new_session(kernel, group)
+    kernel.fork_count += 1
+    if kernel.init is None:
+        kernel.init = group
+    return task
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class ExitWatcher(Waiter):
+    """Somebody outside of the guest who wants to know how a process ended."""
+
+    def __init__(self, group: ThreadGroup) -> None:
+        self.group = group
+        self._entry = group.end_queue.add(self, POLLIN)
+
+    def wake(self, events: int) -> None:
+        self._entry.cancel()
+        self.on_exit(self.group.exit_status)
+
+    def on_exit(self, status: int) -> None:
+        """Called once, with the wait(2) status."""

@@ -1,0 +1,434 @@
+"""Host file calls for the layers above, with the host's errno as the guest's SysError.
+
+Only descriptors that the sentry was given or opened itself come here, so an
+error is the answer to the guest's own request (ENOSPC, EISDIR, EAGAIN, ...).
+"""
+
+import fcntl
+import os
+import resource
+import select
+from typing import Final
+
+from sentry.errors import SysError
+
+
+def read_some_from_host(host_fd: int, size: int, offset: int) -> bytes:
+    """Return at most `size` bytes read at `offset` (-1: the descriptor's own)."""
+    try:
+        if offset < 0:
+            return os.read(host_fd, size)
+        return os.pread(host_fd, size, offset)
+    except OSError as error:
+        raise SysError(error.errno or 5) from None
+
+
+def write_all_to_host(host_fd: int, data: bytes, offset: int) -> int:
+    """Write `data` at `offset` (-1: the descriptor's own); return how much was written."""
+    try:
+        if offset < 0:
+            return os.write(host_fd, data)
+        return os.pwrite(host_fd, data, offset)
+    except OSError as error:
+        raise SysError(error.errno or 5) from None
+
+
+def host_identity(host_fd: int) -> tuple[int, int]:
+    """Return the host's device and inode number of an open descriptor."""
+    try:
+        status = os.fstat(host_fd)
+    except OSError as error:
+        raise SysError(error.errno or 5) from None
+    return status.st_dev, status.st_ino
+
+
+# The host's directories: every call is relative to a directory descriptor, with one name.
+
+HostStat = os.stat_result
+"""What the host tells of a file; its fields are read, it is never made here."""
+
+_PATH_FLAGS: Final = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+_LIST_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+def clear_umask() -> None:
+    """Make host files get exactly the modes that are asked for."""
+    os.umask(0)
+
+
+def open_directory(path: bytes) -> int:
+    """Open a host directory (or a file to be mounted alone) by its path, before confinement."""
+    try:
+        return os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except OSError as error:
+        raise SysError(error.errno or 5) from None
+
+
+def open_subdirectory(dir_fd: int, name: bytes) -> int:
+    """Return a descriptor for a directory, good for naming what is in it only."""
+    try:
+        return os.open(name, _PATH_FLAGS | os.O_DIRECTORY, dir_fd=dir_fd)
+    except OSError as error:
+        raise SysError(error.errno or 5) from None
+
+
+def open_file(dir_fd: int, name: bytes, flags: int, mode: int = 0) -> int:
+    """Open a file in a directory; a symbolic link at its place is ELOOP.
+
+    Never sleeps for a FIFO that somebody put there (O_NONBLOCK means nothing
+    to regular files).
+    """
+    flags |= os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+    try:
+        return os.open(name, flags, mode, dir_fd=dir_fd)
+    except OSError as error:
+        raise SysError(error.errno or 5) from None
+
+
+def close(host_fd: int) -> None:
+    """Close a descriptor; errors of closing are of no use to anybody."""
+    try:
+        os.close(host_fd)
+    except OSError as error:
+        if error.errno == 9:
+            raise
+
+
+def stat_at(dir_fd: int, name: bytes) -> HostStat | None:
+    """Return what a name in a directory is, None if there is none; follows nothing."""
+    try:
+        return os.stat(name, dir_fd=dir_fd, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise SysError(error.errno or 5) from None
+
+
+def stat_fd(host_fd: int) -> HostStat:
+    """Return what a descriptor refers to."""
+    try:
+        return os.fstat(host_fd)
+    except OSError as error:
+        raise SysError(error.errno or 5) from None
+
+
+def read_link(dir_fd: int, name: bytes) -> bytes:
+    """Return the target of a symbolic link."""
+    try:
+        return os.readlink(name, dir_fd=dir_fd)
+    except OSError as error:
+        raise SysError(error.errno or 5) from None
+
+
+def list_directory(dir_fd: int) -> list[tuple[bytes, int, int]]:
+    """Return name, inode number and S_IF type of the entries, without `.` and `..`."""
+    found: list[tuple[bytes, int, int]] = []
+    try:
+        list_fd = os.open(".", _LIST_FLAGS, dir_fd=dir_fd)
+        try:
+            with os.scandir(list_fd) as entries:
+                for entry in entries:
+                    if entry.is_file(follow_symlinks=False):
+                        kind = 0o100000
+                    elif entry.is_dir(follow_symlinks=False):
+                        kind = 0o040000
+                    elif entry.is_symlink():
+                        kind = 0o120000
+                    else:
+                        kind = 0
+                    found.append((os.fsencode(entry.name), entry.inode(), kind))
+        finally:
+            os.close(list_fd)
+    except OSError as error:
+        raise SysError(error.errno or 5) from None
+    return found
+
+
+def make_directory(dir_fd: int, name: bytes, mode: int) -> None:
+    """Do mkdirat(2)."""
+    try:
+        os.mkdir(name, mode, dir_fd=dir_fd)
+    except OSError as error:
+        raise SysError(error.errno or 5) from None
+
+
+def make_node(dir_fd: int, name: bytes, mode: int, device: int) -> None:
+    """Do mknodat(2)."""
+    try:
+        os.mknod(name, mode, device, dir_fd=dir_fd)
+    except OSError as error:
+        raise SysError(error.errno or 5) from None
+
+
+def make_symlink(dir_fd: int, name: bytes, target: bytes) -> None:
+    """Do symlinkat(2)."""
+    try:
+        os.symlink(target, name, dir_fd=dir_fd)
+    except OSError as error:
+        raise SysError(error.errno or 5) from None
+
+
+def make_link(old_dir_fd: int, old_name: bytes, dir_fd: int, name: bytes) -> None:
+    """Do linkat(2) without following a symbolic link."""
+    try:
+        os.link(old_name, name, src_dir_fd=old_dir_fd, dst_dir_fd=dir_fd, follow_symlinks=False)
+    except OSError as error:
+        raise SysError(error.errno or 5) from None
+
+
+def remove_name(dir_fd: int, name: bytes) -> None:
+    """Do unlinkat(2) of what is not a directory."""
+    try:
+        os.unlink(name, dir_fd=dir_fd)
+    except OSError as error:
+        raise SysError(error.errno or 5) from None
+
+
+def remove_directory(dir_fd: int, name: bytes) -> None:
+    """Do unlinkat(2) of an empty directory."""
+    try:
+        os.rmdir(name, dir_fd=dir_fd)
+    except OSError as error:
+        raise SysError(error.errno or 5) from None
+
+
+def rename(old_dir_fd: int, old_name: bytes, dir_fd: int, name: bytes) -> None:
+    """Do renameat(2)."""
+    try:
+        os.rename(old_name, name, src_dir_fd=old_dir_fd, dst_dir_fd=dir_fd)
+    except OSError as error:
+        raise SysError(error.errno or 5) from None
+
+
+def change_mode_at(dir_fd: int, name: bytes, mode: int) -> None:
+    """Change the mode of what is known not to be a symbolic link."""
+    try:
+        os.chmod(name, mode, dir_fd=dir_fd)
+    except OSError as error:
+        raise SysError(error.errno or 5) from None
+
+
+def change_mode(host_fd: int, mode: int) -> None:
+    """Do fchmod(2)."""
+    try:
+        os.fchmod(host_fd, mode)
+    except OSError as error:
+        raise SysError(error.errno or 5) from None
+
+
+def change_owner_at(dir_fd: int, name: bytes, uid: int, gid: int) -> None:
+    """Do fchownat(2) without following a symbolic link."""
+    try:
+        os.chown(name, uid, gid, dir_fd=dir_fd, follow_symlinks=False)
+    except OSError as error:
+        raise SysError(error.errno or 5) from None
+
+
+def change_owner(host_fd: int, uid: int, gid: int) -> None:
+    """Do fchown(2)."""
+    try:
+        os.fchown(host_fd, uid, gid)
+    except OSError as error:
+        raise SysError(error.errno or 5) from None
+
+
+def change_times_at(dir_fd: int, name: bytes, atime_ns: int, mtime_ns: int) -> None:
+    """Do utimensat(2) without following a symbolic link."""
+    try:
+        os.utime(name, ns=(atime_ns, mtime_ns), dir_fd=dir_fd, follow_symlinks=False)
+    except OSError as error:
+        raise SysError(error.errno or 5) from None
+
+
+def change_times(host_fd: int, atime_ns: int, mtime_ns: int) -> None:
+    """Do futimens(3)."""
+    try:
+        os.utime(host_fd, ns=(atime_ns, mtime_ns))
+    except OSError as error:
+        raise SysError(error.errno or 5) from None
+
+
+def truncate(host_fd: int, size: int) -> None:
+    """Do ftruncate(2)."""
+    try:
+        os.ftruncate(host_fd, size)
+    except OSError as error:
+        raise SysError(error.errno or 5) from None
+
+
+def seek(host_fd: int, offset: int, whence: int) -> int:
+    """Do lseek(2)."""
+    try:
+        return os.lseek(host_fd, offset, whence)
+    except OSError as error:
+        raise SysError(error.errno or 5) from None
+
+
+def sync(host_fd: int, *, data_only: bool) -> None:
+    """Do fsync(2) or fdatasync(2)."""
+    try:
+        if data_only:
+            os.fdatasync(host_fd)
+        else:
+            os.fsync(host_fd)
+    except OSError as error:
+        raise SysError(error.errno or 5) from None
+
+
+def allocate(host_fd: int, mode: int, offset: int, length: int) -> None:
+    """Do fallocate(2) as far as the host's interpreter can: mode 0, and what zeros do as well.
+
+    SysError(EOPNOTSUPP) for the other modes.
+    """
+    try:
+        if mode == 0:
+            os.posix_fallocate(host_fd, offset, length)
+        elif mode & 1 and mode & ~1 == 0:
+            return  # FALLOC_FL_KEEP_SIZE reserves room, which nobody promised to need
+        elif mode in (3, 0x10, 0x11):
+            _write_zeros(host_fd, offset, length, grow=mode == 0x10)
+        else:
+            raise SysError(95)
+    except OSError as error:
+        raise SysError(error.errno or 5) from None
+
+
+def _write_zeros(host_fd: int, offset: int, length: int, *, grow: bool) -> None:
+    """Make a range read as zeros; called for holes too, which cost room then."""
+    size = os.fstat(host_fd).st_size
+    end = offset + length
+    stop = min(end, size)
+    zeros = bytes(min(1 << 20, max(0, stop - offset)))
+    while offset < stop:
+        offset += os.pwrite(host_fd, zeros[: stop - offset], offset)
+    if grow and end > size:
+        os.ftruncate(host_fd, end)
+
+
+def status_flags(host_fd: int) -> int:
+    """Return what fcntl(F_GETFL) tells."""
+    return fcntl.fcntl(host_fd, fcntl.F_GETFL)
+
+
+def set_status_flags(host_fd: int, flags: int) -> None:
+    """Do fcntl(F_SETFL)."""
+    try:
+        fcntl.fcntl(host_fd, fcntl.F_SETFL, flags)
+    except OSError as error:
+        raise SysError(error.errno or 5) from None
+
+
+def file_system_size(host_fd: int) -> tuple[int, int, int, int, int, int]:
+    """Return f_bsize, f_blocks, f_bfree, f_bavail, f_files and f_ffree (fstatvfs(3))."""
+    try:
+        found = os.fstatvfs(host_fd)
+    except OSError as error:
+        raise SysError(error.errno or 5) from None
+    return (
+        found.f_bsize,
+        found.f_blocks,
+        found.f_bfree,
+        found.f_bavail,
+        found.f_files,
+        found.f_ffree,
+    )
+
+
+def get_xattr(host_fd: int, name: bytes) -> bytes:
+    """Do fgetxattr(2)."""
+    try:
+        return os.getxattr(host_fd, name)
+    except OSError as error:
+        raise SysError(error.errno or 5) from None
+
+
+def set_xattr(host_fd: int, name: bytes, value: bytes, flags: int) -> None:
+    """Do fsetxattr(2)."""
+    try:
+        os.setxattr(host_fd, name, value, flags)
+    except OSError as error:
+        raise SysError(error.errno or 5) from None
+
+
+def list_xattr(host_fd: int) -> list[bytes]:
+    """Do flistxattr(2)."""
+    try:
+        return [os.fsencode(name) for name in os.listxattr(host_fd)]
+    except OSError as error:
+        raise SysError(error.errno or 5) from None
+
+
+def remove_xattr(host_fd: int, name: bytes) -> None:
+    """Do fremovexattr(2)."""
+    try:
+        os.removexattr(host_fd, name)
+    except OSError as error:
+        raise SysError(error.errno or 5) from None
+
+
+def make_memory_file(name: str) -> int:
+    """Return a descriptor of an empty file in memory (memfd_create(2))."""
+    try:
+        return os.memfd_create(name, os.MFD_CLOEXEC)
+    except OSError as error:
+        raise SysError(error.errno or 5) from None
+
+
+def descriptor_limit() -> int:
+    """Return how many descriptors this process may have (RLIMIT_NOFILE)."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+class OwnedFd:
+    """A host descriptor that is closed when nobody refers to this object any more."""
+
+    def __init__(self, host_fd: int) -> None:
+        self.fd = host_fd
+
+    def close(self) -> None:
+        """Close it now."""
+        if self.fd >= 0:
+            close(self.fd)
+            self.fd = -1
+
+    def __del__(self) -> None:
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+
+class ProcDirectory:
+    """The directory of the host's procfs that is this process, to reopen descriptors by."""
+
+    def __init__(self) -> None:
+        self.fd = -1
+
+    def reopen(self, host_fd: int, flags: int) -> int:
+        """Open what a descriptor refers to once more, with other flags."""
+        try:
+            if self.fd < 0:
+                return os.open(f"/proc/self/fd/{host_fd}", flags | os.O_CLOEXEC)
+            return os.open(f"self/fd/{host_fd}", flags | os.O_CLOEXEC, dir_fd=self.fd)
+        except OSError as error:
+            raise SysError(error.errno or 5) from None
+
+
+PROC: Final = ProcDirectory()
+"""`PROC.fd` is set by the boot code to its procfs descriptor before confinement."""
+
+
+def ready_now(host_fd: int, events: int) -> int:
+    """Return which of the poll(2) `events` hold for a descriptor, without waiting."""
+    poller = select.poll()
+    poller.register(host_fd, events)
+    found = poller.poll(0)
+    return found[0][1] if found else 0
+
+
+def terminal_ioctl(host_fd: int, request: int, data: bytes) -> bytes:
+    """Do an ioctl(2) of a host terminal with a small structure; return it as changed."""
+    try:
+        changed: bytes = fcntl.ioctl(host_fd, request, data)
+    except OSError as error:
+        raise SysError(error.errno or 5) from None
+    return changed

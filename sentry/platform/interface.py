@@ -1,0 +1,307 @@
+"""What the kernel asks of a platform: run guest threads, reach their memory.
+
+A *platform* runs guest code natively and reports its *stops*.  It knows
+nothing of tasks, files or signals of the guest.  A *guest thread* is one
+thread of execution with registers; several may share an *address space*.
+Everything here is called from the kernel's one thread.  Nothing outside
+`sentry/platform/` knows how a platform does its work (ptrace(2) or other).
+"""
+
+from abc import ABC, abstractmethod
+from typing import Final
+
+from mypy_extensions import mypyc_attr
+
+# Why `Platform.wait` returned.
+STOP_NONE: Final = 0  # nothing happened (the time is up)
+STOP_SYSCALL: Final = 1  # `thread` is about to make a system call: number, a0..a5
+STOP_SIGNAL: Final = 2  # the host raised a fault in `thread`: signal_number, siginfo
+STOP_INTERRUPTED: Final = 3  # `thread` stopped because of `interrupt()`, between instructions
+STOP_EXITED: Final = 4  # the host thread is gone (`exit_status` as in wait(2)); never to be resumed
+STOP_HOST_EVENT: Final = 5  # no thread: watched descriptors or the timer are due, call `dispatch`
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class ThreadOwner:
+    """What a guest thread belongs to; the kernel's `Task` derives from it."""
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class HostWatcher(ABC):
+    """Somebody who wants to know when a host descriptor becomes ready."""
+
+    @abstractmethod
+    def on_host_ready(self, events: int) -> None:
+        """Called from `Platform.dispatch` with the poll(2) bits that hold."""
+
+
+class Registers:
+    """The general registers of a guest thread (struct user_regs_struct, sys/user.h).
+
+    Values are unsigned 64-bit numbers.
+    """
+
+    def __init__(self) -> None:
+        self.r15 = 0
+        self.r14 = 0
+        self.r13 = 0
+        self.r12 = 0
+        self.rbp = 0
+        self.rbx = 0
+        self.r11 = 0
+        self.r10 = 0
+        self.r9 = 0
+        self.r8 = 0
+        self.rax = 0
+        self.rcx = 0
+        self.rdx = 0
+        self.rsi = 0
+        self.rdi = 0
+        self.orig_rax = 0
+        self.rip = 0
+        self.cs = 0x33
+        self.eflags = 0x202
+        self.rsp = 0
+        self.ss = 0x2B
+        self.fs_base = 0
+        self.gs_base = 0
+        self.ds = 0
+        self.es = 0
+        self.fs = 0
+        self.gs = 0
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class GuestMemory(ABC):
+    """The memory of one address space, as the guest's page protections allow it.
+
+    Every method raises SysError(EFAULT) for an address that the guest itself
+    could not read (or write).  What is returned is a copy: the guest may
+    change its memory at any time.
+    """
+
+    @abstractmethod
+    def read(self, address: int, size: int) -> bytes:
+        """Return exactly `size` bytes; SysError(EFAULT) if any is unreadable."""
+
+    @abstractmethod
+    def read_upto(self, address: int, size: int) -> bytes:
+        """Return the readable prefix of `size` bytes; SysError(EFAULT) if it is empty."""
+
+    @abstractmethod
+    def write(self, address: int, data: bytes) -> None:
+        """Write all of `data`; SysError(EFAULT) if any byte could not be written."""
+
+    @abstractmethod
+    def write_upto(self, address: int, data: bytes) -> int:
+        """Write a prefix of `data`, return its size; SysError(EFAULT) if it is empty."""
+
+    @abstractmethod
+    def read_cstring(self, address: int, limit: int) -> bytes:
+        """Return the bytes before the NUL at `address`.
+
+        SysError(ENAMETOOLONG) if there is none within `limit` bytes.
+        """
+
+    @abstractmethod
+    def read_from_host(self, host_fd: int, address: int, size: int, offset: int) -> int:
+        """Read from a host descriptor straight into guest memory; return the count.
+
+        `offset` -1 means at (and moving) the descriptor's own offset.  May be
+        short.  SysError with the host's errno (EAGAIN where it would block), or
+        EFAULT; data consumed from a seekable file by a failed copy is given back.
+        """
+
+    @abstractmethod
+    def write_to_host(self, host_fd: int, address: int, size: int, offset: int) -> int:
+        """Write guest memory to a host descriptor; the mirror of `read_from_host`."""
+
+    @abstractmethod
+    def host_maps(self) -> bytes:
+        """Return the host's /proc/PID/maps of this address space (proc_pid_maps(5))."""
+
+    def host_statm(self) -> bytes:
+        """Return the host's /proc/PID/statm of this address space (proc_pid_statm(5))."""
+        return b""
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class GuestThread(ABC):
+    """One guest thread of execution; it is either stopped or running.
+
+    `number` and `a0`..`a5`, `ip`, `sp` are set by a STOP_SYSCALL (unsigned
+    64-bit), `ip` and `sp` by every stop.  All methods but `interrupt` and
+    `kill` need the thread to be stopped.
+    """
+
+    def __init__(self, memory: GuestMemory) -> None:
+        self.memory = memory
+        self.owner: ThreadOwner | None = None
+        self.number = 0
+        self.a0 = 0
+        self.a1 = 0
+        self.a2 = 0
+        self.a3 = 0
+        self.a4 = 0
+        self.a5 = 0
+        self.ip = 0
+        self.sp = 0
+        self.signal_number = 0  # STOP_SIGNAL: SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS
+        self.siginfo = b""  # STOP_SIGNAL: the host's siginfo_t, 128 bytes
+        self.exit_status = 0  # STOP_EXITED: as wait(2) reports it
+        self.host_tid = 0
+
+    @abstractmethod
+    def finish(self, result: int) -> None:
+        """Skip the system call it is stopped at; RAX becomes `result` (negative is fine).
+
+        Takes effect with the next `Platform.resume`.
+        """
+
+    @abstractmethod
+    def pass_on(self) -> None:
+        """Let the host execute the stopped call, exactly as the guest made it.
+
+        Takes effect with the next `resume`; the result goes to the guest unseen.
+        Only for calls whose meaning is in the registers alone.
+        """
+
+    @abstractmethod
+    def execute(
+        self,
+        number: int,
+        a0: int = 0,
+        a1: int = 0,
+        a2: int = 0,
+        a3: int = 0,
+        a4: int = 0,
+        a5: int = 0,
+    ) -> int:
+        """Run one host call in this thread now and return its result (signed).
+
+        Only while stopped at a system call.  The guest's argument registers
+        are put back.  The thread stays stopped; `finish` says what it gets.
+        """
+
+    @abstractmethod
+    def clone(self, *, share_memory: bool, same_group: bool) -> "GuestThread":
+        """Make a copy of this thread (stopped at a system call) and return it, stopped.
+
+        With `share_memory` it shares the address space, else it has a
+        copy-on-write copy.  `same_group` makes it a host thread of the same
+        host process.  Its registers are the parent's at the call, RAX 0.
+        SysError(EAGAIN or ENOMEM) if the host cannot.
+        """
+
+    @abstractmethod
+    def registers(self) -> Registers:
+        """Return the current general registers."""
+
+    @abstractmethod
+    def set_registers(self, regs: Registers) -> None:
+        """Replace the registers; the call it is stopped at, if any, is skipped.
+
+        Selectors and flags that could do harm are sanitised; SysError(EINVAL) if
+        the host refuses (a non-canonical RIP, say).
+        """
+
+    @abstractmethod
+    def fp_state(self) -> bytes:
+        """Return the extended state (XSAVE layout, NT_X86_XSTATE)."""
+
+    @abstractmethod
+    def set_fp_state(self, state: bytes) -> None:
+        """Replace the extended state; SysError(EINVAL) if it is malformed."""
+
+    @abstractmethod
+    def interrupt(self) -> None:
+        """Ask a running thread to stop soon; a stop of some kind will follow."""
+
+    @abstractmethod
+    def is_running(self) -> bool:
+        """Return whether it was resumed and has not stopped since."""
+
+    @abstractmethod
+    def kill(self) -> None:
+        """End the host thread alone (its group if it is the last); a STOP_EXITED may follow."""
+
+
+class MemoryLayout:
+    """Where the parts of a fresh image lie (struct prctl_mm_map, linux/prctl.h)."""
+
+    def __init__(self) -> None:
+        self.start_code = 0
+        self.end_code = 0
+        self.start_data = 0
+        self.end_data = 0
+        self.start_brk = 0
+        self.start_stack = 0
+        self.arg_start = 0
+        self.arg_end = 0
+        self.env_start = 0
+        self.env_end = 0
+
+
+HostCall = tuple[int, int, int, int, int, int, int]
+"""A host system call: number and six register arguments."""
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Platform(ABC):
+    """A way to run guest code."""
+
+    def __init__(self) -> None:
+        # The thread of the last stop; None for STOP_NONE and STOP_HOST_EVENT.
+        self.thread: GuestThread | None = None
+
+    @abstractmethod
+    def load(self, calls: list[HostCall], layout: MemoryLayout) -> GuestThread:
+        """Return a stopped thread in a fresh address space, in which `calls` were run.
+
+        The address space has nothing but the vDSO (`vdso_address`) before.
+        SysError(errno) with the first call that failed; nothing is left then.
+        The caller writes the stack through `memory` and sets the registers.
+        """
+
+    @abstractmethod
+    def vdso_address(self) -> int:
+        """Return where every fresh address space has the vDSO (AT_SYSINFO_EHDR)."""
+
+    @abstractmethod
+    def resume(self, thread: GuestThread) -> None:
+        """Let a stopped thread run (at the latest when `wait` is called)."""
+
+    @abstractmethod
+    def wait(self) -> int:
+        """Wait for the next stop or host event; return a STOP_ value.
+
+        Blocks while threads run or descriptors are watched.  One host
+        round trip for the usual resume-and-wait of one thread.
+        """
+
+    @abstractmethod
+    def watch(self, host_fd: int, events: int, watcher: HostWatcher) -> None:
+        """Report poll(2) `events` of a host descriptor to `watcher` (level-triggered).
+
+        A second call for the same descriptor changes what is watched.
+        """
+
+    @abstractmethod
+    def unwatch(self, host_fd: int) -> None:
+        """Forget a watched descriptor; to be called before it is closed."""
+
+    @abstractmethod
+    def set_timer(self, deadline_ns: int) -> None:
+        """Make `wait` return STOP_HOST_EVENT at this CLOCK_MONOTONIC time; 0 is never."""
+
+    @abstractmethod
+    def dispatch(self) -> None:
+        """Call the watchers of the descriptors that are ready."""
+
+    @abstractmethod
+    def running_count(self) -> int:
+        """Return how many guest threads run now."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Kill every guest thread and wait until they are gone."""

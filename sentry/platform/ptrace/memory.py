@@ -1,0 +1,143 @@
+"""Guest memory through process_vm_readv(2) and process_vm_writev(2).
+
+Both honour the page protections that the guest itself has, so a bad pointer
+is EFAULT here as it would be in the host kernel.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final
+
+from sentry.abi.errno import EFAULT
+from sentry.errors import SysError
+from sentry.platform._ptrace import ffi, lib
+from sentry.platform.interface import GuestMemory
+
+if TYPE_CHECKING:
+    from sentry.platform._ptrace import Buffer
+
+BUFFER_SIZE: Final = 262144  # as in native/memory.c
+ADDRESS_LIMIT: Final = 1 << 64
+MAPS_CHUNK: Final = 65536
+
+_buffers: list[Buffer] = []
+
+
+def copy_buffer() -> Buffer:
+    """Return the buffer into which the extension reads guest memory."""
+    if not _buffers:
+        _buffers.append(ffi.buffer(lib.pt_copy_buffer(), BUFFER_SIZE))
+    return _buffers[0]
+
+
+class PtraceMemory(GuestMemory):
+    """The memory of one host address space; reached through any live thread of it."""
+
+    def __init__(self, tid: int, proc_fd: int) -> None:
+        self.tid = tid  # a live thread of it, or 0
+        self.tids = [tid]
+        self.buffer = copy_buffer()
+        self.proc_fd = proc_fd
+
+    def add_thread(self, tid: int) -> None:
+        """Remember another thread that shares the address space."""
+        self.tids.append(tid)
+
+    def remove_thread(self, tid: int) -> None:
+        """Forget a thread that is about to be gone."""
+        if tid in self.tids:
+            self.tids.remove(tid)
+            self.tid = self.tids[0] if self.tids else 0
+
+    def read(self, address: int, size: int) -> bytes:
+        if size <= BUFFER_SIZE:
+            if size <= 0:
+                return b""
+            if address + size > ADDRESS_LIMIT or lib.pt_read(self.tid, address, size) != size:
+                raise SysError(EFAULT)
+            return self.buffer[:size]
+        data = self.read_upto(address, size)
+        if len(data) != size:
+            raise SysError(EFAULT)
+        return data
+
+    def read_upto(self, address: int, size: int) -> bytes:
+        if size <= 0:
+            return b""
+        pieces: list[bytes] = []
+        done = 0
+        while done < size and address + done < ADDRESS_LIMIT:
+            piece = min(size - done, BUFFER_SIZE, ADDRESS_LIMIT - address - done)
+            count = lib.pt_read(self.tid, address + done, piece)
+            if count <= 0:
+                break
+            pieces.append(self.buffer[:count])
+            done += count
+            if count < piece:
+                break
+        if not pieces:
+            raise SysError(EFAULT)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def write(self, address: int, data: bytes) -> None:
+        size = len(data)
+        if not size:
+            return
+        if address + size > ADDRESS_LIMIT or lib.pt_write(self.tid, address, data, size) != size:
+            raise SysError(EFAULT)
+
+    def write_upto(self, address: int, data: bytes) -> int:
+        size = min(len(data), ADDRESS_LIMIT - address)
+        if size <= 0:
+            return 0
+        count = lib.pt_write(self.tid, address, data, size)
+        if count <= 0:
+            raise SysError(EFAULT)
+        return count
+
+    def read_cstring(self, address: int, limit: int) -> bytes:
+        length = lib.pt_read_string(self.tid, address, limit)
+        if length < 0:
+            raise SysError(self._errno(length))
+        return self.buffer[:length]
+
+    def read_from_host(self, host_fd: int, address: int, size: int, offset: int) -> int:
+        count = lib.pt_read_from_host(self.tid, host_fd, address, size, offset)
+        if count < 0:
+            raise SysError(self._errno(count))
+        return count
+
+    def write_to_host(self, host_fd: int, address: int, size: int, offset: int) -> int:
+        count = lib.pt_write_to_host(self.tid, host_fd, address, size, offset)
+        if count < 0:
+            raise SysError(self._errno(count))
+        return count
+
+    def _errno(self, result: int) -> int:
+        # A process that was killed meanwhile has no memory (ESRCH).
+        return EFAULT if result == -3 else -result
+
+    def host_maps(self) -> bytes:
+        try:
+            return read_proc_file(self.proc_fd, f"{self.tid}/maps")
+        except OSError:
+            return b""  # the process is gone
+
+    def host_statm(self) -> bytes:
+        try:
+            return read_proc_file(self.proc_fd, f"{self.tid}/statm")
+        except OSError:
+            return b""  # the process is gone
+
+
+def read_proc_file(proc_fd: int, name: str) -> bytes:
+    """Return a file of the procfs that `proc_fd` is the root of."""
+    fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=proc_fd)
+    try:
+        pieces = []
+        while piece := os.read(fd, MAPS_CHUNK):
+            pieces.append(piece)
+        return b"".join(pieces)
+    finally:
+        os.close(fd)

@@ -1,0 +1,191 @@
+// Host events: one epoll for watched descriptors and a timer.  When no guest
+// thread runs, the kernel's thread sleeps in it.  While some run it sleeps in
+// waitpid(2) instead, and a helper thread sleeps in the epoll and pokes it, so
+// that a stop costs nothing more.
+
+static int watched_epoll = -1;  // what the kernel watches, and the timer
+static int helper_epoll = -1;   // watched_epoll while guests run, and helper_wake
+static int helper_wake = -1;
+static int timer_fd = -1;
+static int watched_count;
+static int is_armed;  // helper_epoll reports watched_epoll
+
+static pthread_t helper_thread;
+static int helper_is_up;
+static int helper_quits;
+static pid_t kernel_pid, kernel_tid;
+
+static int is_waiting;      // the kernel's thread is about to be in waitpid
+static int event_is_due;    // set by the helper, cleared by the kernel's thread
+
+#define MAX_EVENTS 64
+static struct epoll_event due_events[MAX_EVENTS];
+static int due_count = -1;  // -1: not asked yet
+
+#define LOAD(x) __atomic_load_n(&(x), __ATOMIC_SEQ_CST)
+#define STORE(x, v) __atomic_store_n(&(x), (v), __ATOMIC_SEQ_CST)
+
+static long futex(int *word, int op, int value, const struct timespec *timeout)
+{
+    return syscall(SYS_futex, word, op, value, timeout, NULL, 0);
+}
+
+static void arm_helper(int armed)
+{
+    struct epoll_event event = {armed ? EPOLLIN | EPOLLONESHOT : 0, {.fd = watched_epoll}};
+    epoll_ctl(helper_epoll, EPOLL_CTL_MOD, watched_epoll, &event);
+    is_armed = armed;
+}
+
+static void set_waiting(int waiting)
+{
+    if (waiting && !is_armed && watched_count && !LOAD(event_is_due))
+        arm_helper(1);
+    STORE(is_waiting, waiting);
+}
+
+static int host_event_is_due(void) { return LOAD(event_is_due); }
+
+// Sleeps until a descriptor or the timer is due, or a child ends.
+static int wait_idle(void)
+{
+    sigset_t mask;
+    if (is_armed)
+        arm_helper(0);
+    sigprocmask(SIG_SETMASK, NULL, &mask);
+    sigdelset(&mask, SIGCHLD);
+    int count = epoll_pwait(watched_epoll, due_events, MAX_EVENTS, -1, &mask);
+    if (count < 0)
+        return STOP_NONE;  // EINTR: a child ended, or a signal for Python
+    due_count = count;
+    return STOP_HOST_EVENT;
+}
+
+static void *help(void *unused)
+{
+    (void)unused;
+    while (!LOAD(helper_quits)) {
+        struct epoll_event event;
+        if (epoll_wait(helper_epoll, &event, 1, -1) < 1 || event.data.fd != watched_epoll)
+            continue;
+        STORE(event_is_due, 1);
+        while (LOAD(event_is_due) && !LOAD(helper_quits)) {
+            // Again each millisecond: the first may come just before waitpid.
+            const struct timespec millisecond = {0, 1000000};
+            if (LOAD(is_waiting))
+                syscall(SYS_tgkill, kernel_pid, kernel_tid, SIGURG);
+            futex(&event_is_due, FUTEX_WAIT_PRIVATE, 1, &millisecond);
+        }
+    }
+    return NULL;
+}
+
+// Returns the events that are due, at most MAX_EVENTS: pairs in due_events.
+int pt_due_events(void)
+{
+    int count = due_count;
+    due_count = -1;
+    if (count < 0) {
+        count = epoll_wait(watched_epoll, due_events, MAX_EVENTS, 0);
+        if (count < 0)
+            count = 0;
+    }
+    return count;
+}
+
+// Called once the due events were dealt with.
+void pt_events_done(void)
+{
+    is_armed = is_armed && !LOAD(event_is_due);  // a one-shot that has fired
+    if (LOAD(event_is_due)) {
+        STORE(event_is_due, 0);
+        futex(&event_is_due, FUTEX_WAKE_PRIVATE, 1, NULL);
+    }
+}
+
+int pt_due_fd(int index) { return due_events[index].data.fd; }
+
+unsigned pt_due_bits(int index) { return due_events[index].events; }
+
+int pt_timer_fd(void) { return timer_fd; }
+
+int pt_watch(int fd, unsigned events, int is_new)
+{
+    struct epoll_event event = {events, {.fd = fd}};
+    if (epoll_ctl(watched_epoll, is_new ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, fd, &event) < 0)
+        return -errno;
+    watched_count += is_new;
+    return 0;
+}
+
+int pt_unwatch(int fd)
+{
+    watched_count--;
+    return epoll_ctl(watched_epoll, EPOLL_CTL_DEL, fd, NULL) < 0 ? -errno : 0;
+}
+
+// Sets the timer to an absolute CLOCK_MONOTONIC time, 0 for never.
+int pt_set_timer(long deadline_ns)
+{
+    struct itimerspec spec = {{0, 0}, {deadline_ns / 1000000000, deadline_ns % 1000000000}};
+    return timerfd_settime(timer_fd, TFD_TIMER_ABSTIME, &spec, NULL) < 0 ? -errno : 0;
+}
+
+static void on_poke(int number) { (void)number; }
+
+static int start_events(void)
+{
+    struct sigaction poke = {.sa_handler = on_poke};  // no SA_RESTART: waitpid must return
+    struct sigaction child = {.sa_handler = on_poke, .sa_flags = SA_NOCLDSTOP};
+    struct epoll_event timer = {EPOLLIN, {0}}, inner = {0, {0}}, wake = {EPOLLIN | EPOLLET, {0}};
+    sigset_t mask, old;
+
+    kernel_pid = getpid();
+    kernel_tid = (pid_t)syscall(SYS_gettid);
+    watched_count = 1;  // the timer
+    is_armed = is_waiting = event_is_due = helper_quits = 0;
+    due_count = -1;
+    watched_epoll = epoll_create1(EPOLL_CLOEXEC);
+    helper_epoll = epoll_create1(EPOLL_CLOEXEC);
+    helper_wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (watched_epoll < 0 || helper_epoll < 0 || helper_wake < 0 || timer_fd < 0)
+        return -errno;
+    timer.data.fd = timer_fd;
+    inner.data.fd = watched_epoll;
+    wake.data.fd = helper_wake;
+    if (epoll_ctl(watched_epoll, EPOLL_CTL_ADD, timer_fd, &timer) < 0 ||
+        epoll_ctl(helper_epoll, EPOLL_CTL_ADD, watched_epoll, &inner) < 0 ||
+        epoll_ctl(helper_epoll, EPOLL_CTL_ADD, helper_wake, &wake) < 0)
+        return -errno;
+    sigaction(SIGURG, &poke, NULL);
+    sigaction(SIGCHLD, &child, NULL);
+    sigemptyset(&mask);
+    sigaddset(&mask, SIGURG);
+    sigprocmask(SIG_UNBLOCK, &mask, NULL);
+    sigemptyset(&mask);
+    sigaddset(&mask, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &mask, NULL);
+    sigfillset(&mask);
+    pthread_sigmask(SIG_SETMASK, &mask, &old);
+    int error = pthread_create(&helper_thread, NULL, help, NULL);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    helper_is_up = !error;
+    return -error;
+}
+
+static void stop_events(void)
+{
+    if (helper_is_up) {
+        STORE(helper_quits, 1);
+        eventfd_write(helper_wake, 1);
+        pthread_join(helper_thread, NULL);
+        helper_is_up = 0;
+    }
+    int *fds[] = {&watched_epoll, &helper_epoll, &helper_wake, &timer_fd};
+    for (size_t i = 0; i < sizeof fds / sizeof *fds; i++) {
+        if (*fds[i] >= 0)
+            close(*fds[i]);
+        *fds[i] = -1;
+    }
+}

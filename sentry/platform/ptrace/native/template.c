@@ -1,0 +1,356 @@
+// The template of all guest processes: a child that shares the descriptor
+// table, is traced, and has nothing of ours left but one page of code and one
+// page with a list of system calls, which we write and it can only read.
+
+#include <linux/audit.h>
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <sys/prctl.h>
+
+#define STUB_CODE 0x10000UL
+#define STUB_LIST 0x11000UL
+#define STUB_END 0x12000UL
+
+#define LIST_SLOTS 48
+#define END_OF_LIST (~0UL)
+
+// One entry is 64 bytes: number, six arguments, unused.
+struct pt_list {
+    uint64_t slots[LIST_SLOTS + 1][8];
+    unsigned char data[4096 - (LIST_SLOTS + 1) * 64 - 8];  // what the calls point to
+    int32_t child_state;                                   // 1: may be seized; negative: -errno
+    int32_t parent_state;                                  // 1: is seized
+};
+
+_Static_assert(sizeof(struct pt_list) == 4096, "the list is one page");
+
+static struct pt_list *call_list;
+
+// Runs the list at RBX.  Every call of it is a seccomp stop like the guest's
+// own: this page has no privilege, whoever may get to its address later.
+__asm__(".pushsection .rodata\n"
+        "stub_code:\n"
+        "    int3\n"
+        "stub_loop:\n"
+        "    mov (%rbx), %rax\n"
+        "    cmp $-1, %rax\n"
+        "    je stub_done\n"
+        "    mov 8(%rbx), %rdi\n"
+        "    mov 16(%rbx), %rsi\n"
+        "    mov 24(%rbx), %rdx\n"
+        "    mov 32(%rbx), %r10\n"
+        "    mov 40(%rbx), %r8\n"
+        "    mov 48(%rbx), %r9\n"
+        "    syscall\n"
+        "    cmp $-4095, %rax\n"
+        "    jae stub_failed\n"
+        "    add $64, %rbx\n"
+        "    jmp stub_loop\n"
+        "stub_done:\n"
+        "    int3\n"
+        "stub_failed:\n"
+        "    int3\n"
+        "stub_code_end:\n"
+        ".popsection\n");
+
+extern const char stub_code[], stub_loop[], stub_failed[], stub_code_end[];
+
+unsigned char *pt_list_page(void) { return (unsigned char *)call_list; }
+
+static void drop_capabilities(void)
+{
+    struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+    struct __user_cap_data_struct none[2] = {{0, 0, 0}, {0, 0, 0}};
+    for (int cap = 0; cap < 64; cap++)
+        prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
+    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+    syscall(SYS_capset, &header, none);
+}
+
+static void reset_signals(void)
+{
+    struct {
+        void *handler;
+        unsigned long flags;
+        void *restorer;
+        unsigned long mask;
+    } standard = {SIG_DFL, 0, NULL, 0};
+    unsigned long none = 0;
+    for (int number = 1; number <= 64; number++)
+        syscall(SYS_rt_sigaction, number, &standard, NULL, 8);
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, 8);
+}
+
+extern const unsigned int __rseq_size __attribute__((weak));
+extern const ptrdiff_t __rseq_offset __attribute__((weak));
+
+// The host would write to the registered area, which is about to go
+// (rseq(2)): glibc registers 32 bytes, or what AT_RSEQ_FEATURE_SIZE asks for.
+static void forget_rseq(void)
+{
+    if (!&__rseq_size || !__rseq_size)
+        return;
+    char *area = (char *)__builtin_thread_pointer() + __rseq_offset;
+    for (unsigned size = 32; size <= 256; size += 4)
+        if (syscall(SYS_rseq, area, size, 1 /* RSEQ_FLAG_UNREGISTER */, 0x53053053) == 0)
+            break;
+}
+
+static void report_child(int state)
+{
+    STORE(call_list->child_state, state);
+    futex(&call_list->child_state, FUTEX_WAKE, 1, NULL);
+}
+
+static void __attribute__((noreturn)) be_template(int list_fd)
+{
+    void *code, *list;
+
+    syscall(SYS_setsid);  // no terminal's signals
+    prctl(PR_SET_NAME, "stub", 0, 0, 0);
+    reset_signals();
+    forget_rseq();
+    drop_capabilities();
+    code = mmap((void *)STUB_CODE, 4096, PROT_READ | PROT_WRITE,
+                MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    list = mmap((void *)STUB_LIST, 4096, PROT_READ, MAP_SHARED | MAP_FIXED_NOREPLACE, list_fd, 0);
+    if (code != (void *)STUB_CODE || list != (void *)STUB_LIST) {
+        report_child(-errno);
+        syscall(SYS_exit, 1);
+    }
+    memcpy(code, stub_code, (size_t)(stub_code_end - stub_code));
+    if (mprotect(code, 4096, PROT_READ | PROT_EXEC) < 0 ||
+        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+        // Last of all changes of credentials, which reset it (prctl(2)).
+        prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0) {
+        report_child(-errno);
+        syscall(SYS_exit, 1);
+    }
+    report_child(1);
+    while (!LOAD(call_list->parent_state))
+        futex(&call_list->parent_state, FUTEX_WAIT, 0, NULL);
+    ((void (*)(void))STUB_CODE)();
+    __builtin_unreachable();
+}
+
+static int make_list_page(int *list_fd)
+{
+    int fd = memfd_create("calls", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0)
+        return -errno;
+    if (ftruncate(fd, sizeof *call_list) < 0)
+        return -errno;
+    void *page = mmap(NULL, sizeof *call_list, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (page == MAP_FAILED)
+        return -errno;
+    // Nobody maps it writable after us.
+    if (fcntl(fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE | F_SEAL_SHRINK | F_SEAL_GROW) < 0)
+        return -errno;
+    call_list = page;
+    *list_fd = fd;
+    return 0;
+}
+
+static int attach_template(pid_t child)
+{
+    const struct timespec second = {1, 0};
+    int status, error;
+
+    for (int tries = 0; tries < 10 && !LOAD(call_list->child_state); tries++)
+        futex(&call_list->child_state, FUTEX_WAIT, 0, &second);
+    if (LOAD(call_list->child_state) != 1)
+        return LOAD(call_list->child_state) ? LOAD(call_list->child_state) : -ETIMEDOUT;
+    if (ptrace(PTRACE_SEIZE, child, 0,
+               PTRACE_O_EXITKILL | PTRACE_O_TRACESECCOMP | PTRACE_O_TRACESYSGOOD) < 0)
+        return -errno;
+    STORE(call_list->parent_state, 1);
+    futex(&call_list->parent_state, FUTEX_WAKE, 1, NULL);
+    error = wait_for_stop(child, &status);
+    if (error)
+        return error;
+    return STOP_OF(status) == SIGTRAP ? 0 : -EIO;
+}
+
+// Returns the pid of the template, stopped in its stub page, or -errno.
+int pt_make_template(void)
+{
+    int list_fd = -1;
+    int error = make_list_page(&list_fd);
+    if (error)
+        return error;
+    // No exit signal but SIGCHLD: copies made with CLONE_PARENT inherit it.
+    long child = syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
+    if (child == 0)
+        be_template(list_fd);
+    error = child < 0 ? -errno : attach_template((pid_t)child);
+    close(list_fd);
+    if (error && child > 0)
+        kill((pid_t)child, SIGKILL);
+    return error ? error : (int)child;
+}
+
+static void set_list_registers(struct user_regs_struct *regs)
+{
+    memset(regs, 0, sizeof *regs);
+    regs->rip = STUB_CODE + (unsigned long)(stub_loop - stub_code);
+    regs->rbx = STUB_LIST;
+    regs->orig_rax = -1UL;
+    regs->cs = 0x33;
+    regs->ss = 0x2b;
+    regs->eflags = 0x202;
+}
+
+static int is_in_stub(unsigned long ip) { return ip >= STUB_CODE && ip < STUB_LIST; }
+
+// Judges the signal stop that ends a list.
+static int end_of_list(pid_t tid, int status, int is_last)
+{
+    struct user_regs_struct regs;
+    if (ptrace(PTRACE_GETREGS, tid, 0, &regs) < 0)
+        return -errno;
+    if (STOP_OF(status) == SIGSEGV)
+        return is_last && is_in_stub(regs.rip) ? 0 : -EIO;
+    if (STOP_OF(status) != SIGTRAP || !is_in_stub(regs.rip))
+        return -EIO;
+    if (regs.rip != STUB_CODE + (unsigned long)(stub_failed - stub_code) + 1)
+        return is_last ? -EIO : 0;
+    return (int)(long)regs.rax;
+}
+
+// Runs the list in a thread that is stopped in the stub page.  `is_last`: the
+// list takes the stub page away, so it ends in a SIGSEGV.
+// Returns 0 or the -errno of the first call that failed.
+int pt_run_list(int tid, int is_last)
+{
+    struct user_regs_struct regs;
+    int status, error;
+
+    set_list_registers(&regs);
+    if (ptrace(PTRACE_SETREGS, tid, 0, &regs) < 0)
+        return -errno;
+    for (;;) {
+        if (ptrace(PTRACE_CONT, tid, 0, 0) < 0)
+            return -errno;
+        error = wait_for_stop(tid, &status);
+        if (error)
+            return error;
+        if (STOP_OF(status) == STOP_SECCOMP || IS_EVENT_STOP(status))
+            continue;
+        if (STOP_OF(status) == SIGTRAP || STOP_OF(status) == SIGSEGV)
+            return end_of_list(tid, status, is_last);
+        // Signals from outside are dropped.
+    }
+}
+
+// Copies the template by the clone(2) that is the first entry of the list.
+// Returns the tid of a thread that is stopped in the stub page, or -errno.
+int pt_spawn(int template)
+{
+    struct user_regs_struct regs;
+    int status, error;
+
+    set_list_registers(&regs);
+    if (ptrace(PTRACE_SETREGS, template, 0, &regs) < 0)
+        return -errno;
+    int resume = PTRACE_CONT;
+    for (;;) {
+        if (ptrace(resume, template, 0, 0) < 0)
+            return -errno;
+        error = wait_for_stop(template, &status);
+        if (error)
+            return error;
+        if (STOP_OF(status) == STOP_SECCOMP)
+            resume = PTRACE_SYSCALL;
+        else if (STOP_OF(status) == STOP_CALL_EXIT)
+            break;
+    }
+    errno = 0;
+    long child = ptrace(PTRACE_PEEKUSER, template, offsetof(struct user_regs_struct, rax), 0);
+    if (errno || child <= 0)
+        return is_restart(child) ? -EAGAIN : errno ? -errno : (int)child;
+    error = wait_for_stop((pid_t)child, &status);
+    return error ? error : (int)child;
+}
+
+// Puts the vector and floating-point registers in their first state
+// (NT_X86_XSTATE, "XSAVE area" in Intel's manual, volume 1, chapter 13).
+int pt_reset_fp_state(int tid)
+{
+    static unsigned char old[16384], fresh[16384];
+    unsigned eax, pkru_offset, ecx, edx;
+    struct iovec iov = {old, sizeof old};
+
+    if (ptrace(PTRACE_GETREGSET, tid, NT_X86_XSTATE, &iov) < 0)
+        return -errno;
+    memset(fresh, 0, iov.iov_len);
+    fresh[0] = 0x7f;  // FCW 0x37f
+    fresh[1] = 0x03;
+    fresh[24] = 0x80;  // MXCSR 0x1f80
+    fresh[25] = 0x1f;
+    uint64_t features;
+    memcpy(&features, old + 512, sizeof features);
+    if (features & (1 << 9)) {
+        // PKRU is no secret, and its first state on Linux is not all zero.
+        __asm__("cpuid" : "=a"(eax), "=b"(pkru_offset), "=c"(ecx), "=d"(edx) : "a"(0xd), "c"(9));
+        features = 1 << 9;
+        memcpy(fresh + 512, &features, sizeof features);
+        if (pkru_offset + 8 <= iov.iov_len)
+            memcpy(fresh + pkru_offset, old + pkru_offset, 8);
+    }
+    iov.iov_base = fresh;
+    return ptrace(PTRACE_SETREGSET, tid, NT_X86_XSTATE, &iov) < 0 ? -errno : 0;
+}
+
+#define ANSWER(e) BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (e))
+
+// Writes the stubs' seccomp filter and its sock_fprog into the list's data;
+// returns the stub's address of the latter.
+unsigned long pt_put_filter(void)
+{
+    const struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0),
+        ANSWER(ENOSYS),  // int 0x80, sysenter
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 0x40000000, 1, 0),  // x32 and negative numbers
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_rseq, 0, 1),
+        ANSWER(ENOSYS),
+        // Never SECCOMP_RET_ALLOW, wherever a call comes from.
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRACE),
+    };
+    struct sock_fprog program = {sizeof filter / sizeof *filter, NULL};
+    const unsigned long at = STUB_LIST + offsetof(struct pt_list, data);
+
+    program.filter = (struct sock_filter *)(at + sizeof program);
+    memcpy(call_list->data, &program, sizeof program);
+    memcpy(call_list->data + sizeof program, filter, sizeof filter);
+    return at;
+}
+
+int pt_start(void)
+{
+    // Freed blocks stay with us: page faults are dear.
+    mallopt(M_TRIM_THRESHOLD, 64 << 20);
+    mallopt(M_TOP_PAD, 1 << 20);
+    mallopt(M_MMAP_THRESHOLD, 32 << 20);
+    queued_count = 0;
+    int error = start_memory();
+    return error ? error : start_events();
+}
+
+// Waits until a killed child is gone.
+void pt_reap(int tid)
+{
+    int status;
+    while (wait_for(tid, &status) == 0 && WIFSTOPPED(status))
+        ptrace(PTRACE_CONT, tid, 0, 0);
+}
+
+void pt_stop(void)
+{
+    stop_events();
+    queued_count = 0;
+    if (call_list)
+        munmap(call_list, sizeof *call_list);
+    call_list = NULL;
+}

@@ -1,0 +1,200 @@
+"""The ptrace platform: one loop step is one call of the extension."""
+
+from struct import Struct
+from typing import Final
+
+from sentry.errors import SysError
+from sentry.platform._ptrace import ffi, lib
+from sentry.platform.interface import (
+    STOP_EXITED,
+    STOP_HOST_EVENT,
+    STOP_INTERRUPTED,
+    STOP_NONE,
+    STOP_SIGNAL,
+    STOP_SYSCALL,
+    GuestThread,
+    HostCall,
+    HostWatcher,
+    MemoryLayout,
+    Platform,
+)
+from sentry.platform.ptrace.memory import PtraceMemory
+from sentry.platform.ptrace.template import Template
+from sentry.platform.ptrace.thread import (
+    AT_CALL,
+    ELSEWHERE,
+    GONE,
+    RESUME_PLAIN,
+    RUNNING,
+    HostGroup,
+    PtraceThread,
+    ThreadTable,
+)
+
+STOP: Final = Struct("<ii9Q")  # struct pt_stop, native/stops.c
+SIGINFO_OFFSET: Final = 80
+SIGINFO_SIZE: Final = 128
+STOP_SIZE: Final = SIGINFO_OFFSET + SIGINFO_SIZE
+
+
+class PtracePlatform(Platform):
+    """Guest threads as traced host threads.
+
+    To be made before the process puts itself under a seccomp filter, and by
+    the thread that will run the kernel: the template would inherit the one,
+    and only the other may trace it.
+    """
+
+    def __init__(self, proc_fd: int) -> None:
+        """`proc_fd` is a directory of a procfs of this process's pid namespace."""
+        super().__init__()
+        error = lib.pt_start()
+        if error < 0:
+            raise SysError(-error)
+        self.table = ThreadTable(proc_fd)
+        self.template = Template(proc_fd)
+        self.template.fill_pool()
+        self.pending: PtraceThread | None = None
+        self.stop = ffi.buffer(lib.pt_stop_buffer(), STOP_SIZE)
+        self.watchers: dict[int, HostWatcher] = {}
+        self.timer_fd = lib.pt_timer_fd()
+        self.deadline_ns = 0
+
+    def load(self, calls: list[HostCall], layout: MemoryLayout) -> GuestThread:
+        tid = self.template.load(calls, layout)
+        memory = PtraceMemory(tid, self.table.proc_fd)
+        return PtraceThread(self.table, tid, memory, HostGroup(tid))
+
+    def vdso_address(self) -> int:
+        return self.template.vdso_address
+
+    def resume(self, thread: GuestThread) -> None:
+        assert isinstance(thread, PtraceThread)
+        if thread.is_dying or thread.state == RUNNING or thread.state == GONE:
+            return
+        pending = self.pending
+        if pending is not None:
+            lib.pt_resume(pending.host_tid, pending.action, pending.result)
+        thread.state = RUNNING
+        thread.is_in_call = False
+        self.table.running += 1
+        self.pending = thread
+
+    def wait(self) -> int:
+        self.thread = None
+        table = self.table
+        while True:
+            thread = self.pending
+            if thread is None:
+                kind = lib.pt_wait(0, 0, 0, table.running)
+            else:
+                self.pending = None
+                kind = lib.pt_wait(thread.host_tid, thread.action, thread.result, table.running)
+            if kind == STOP_HOST_EVENT or kind == STOP_NONE:
+                return kind
+            kind = self._take_stop(kind)
+            if kind != STOP_NONE:
+                return kind
+
+    def _take_stop(self, kind: int) -> int:
+        _, tid, number, a0, a1, a2, a3, a4, a5, ip, sp = STOP.unpack_from(self.stop)
+        thread = self.table.by_tid.get(tid)
+        if thread is None:
+            return self._take_unknown(kind, tid)
+        if thread.state == RUNNING:
+            self.table.running -= 1
+        thread.action = RESUME_PLAIN
+        if kind == STOP_SYSCALL:
+            thread.state = AT_CALL
+            thread.is_in_call = True
+            thread.wants_stop = False
+            thread.number = number
+            thread.a0 = a0
+            thread.a1 = a1
+            thread.a2 = a2
+            thread.a3 = a3
+            thread.a4 = a4
+            thread.a5 = a5
+        elif kind == STOP_EXITED:
+            return self._take_exit(thread, number)
+        else:
+            thread.state = ELSEWHERE
+        thread.ip = ip
+        thread.sp = sp
+        if thread.is_dying:
+            thread.end_alone()
+            return STOP_NONE
+        if kind == STOP_SIGNAL:
+            thread.wants_stop = False
+            thread.signal_number = number
+            thread.siginfo = self.stop[SIGINFO_OFFSET:STOP_SIZE]
+        elif kind == STOP_INTERRUPTED:
+            if not thread.wants_stop:
+                self.resume(thread)  # nobody asked, or it stopped otherwise before
+                return STOP_NONE
+            thread.wants_stop = False
+        self.thread = thread
+        return kind
+
+    def _take_unknown(self, kind: int, tid: int) -> int:
+        if tid == self.template.pid:
+            raise RuntimeError("the template of guest processes was killed")
+        if tid in self.template.pool and kind == STOP_EXITED:
+            self.template.pool.remove(tid)
+        return STOP_NONE
+
+    def _take_exit(self, thread: PtraceThread, status: int) -> int:
+        del self.table.by_tid[thread.host_tid]
+        thread.state = GONE
+        thread.exit_status = status
+        if thread.is_dying:
+            return STOP_NONE
+        thread.is_dying = True
+        thread.group.live -= 1
+        thread.host_memory.remove_thread(thread.host_tid)
+        self.thread = thread
+        return STOP_EXITED
+
+    def watch(self, host_fd: int, events: int, watcher: HostWatcher) -> None:
+        error = lib.pt_watch(host_fd, events, host_fd not in self.watchers)
+        if error < 0:
+            raise SysError(-error)
+        self.watchers[host_fd] = watcher
+
+    def unwatch(self, host_fd: int) -> None:
+        if self.watchers.pop(host_fd, None) is not None:
+            lib.pt_unwatch(host_fd)
+
+    def set_timer(self, deadline_ns: int) -> None:
+        if deadline_ns != self.deadline_ns:
+            self.deadline_ns = deadline_ns
+            lib.pt_set_timer(deadline_ns)
+
+    def dispatch(self) -> None:
+        count = lib.pt_due_events()
+        due = [(lib.pt_due_fd(i), lib.pt_due_bits(i)) for i in range(count)]
+        for host_fd, bits in due:
+            if host_fd == self.timer_fd:
+                # Due once; the kernel knows its timers and sets the next.
+                self.set_timer(0)
+                continue
+            watcher = self.watchers.get(host_fd)
+            if watcher is not None:  # not unwatched by one before
+                watcher.on_host_ready(bits)
+        lib.pt_events_done()
+
+    def running_count(self) -> int:
+        return self.table.running
+
+    def close(self) -> None:
+        threads = list(self.table.by_tid.values())
+        for thread in threads:
+            lib.pt_kill_group(thread.group.tgid)
+        tids = [*self.template.pool, self.template.pid]
+        for tid in tids:
+            lib.pt_kill_group(tid)
+        for tid in [thread.host_tid for thread in threads] + tids:
+            lib.pt_reap(tid)
+        self.table.by_tid.clear()
+        self.template.pool.clear()
+        lib.pt_stop()

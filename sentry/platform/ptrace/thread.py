@@ -1,0 +1,313 @@
+"""A guest thread that is a traced host thread."""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import TYPE_CHECKING, Final
+
+from sentry.abi.errno import EAGAIN, EFAULT, EINVAL
+from sentry.errors import SysError
+from sentry.platform._ptrace import ffi, lib
+from sentry.platform.interface import GuestThread, Registers
+from sentry.platform.ptrace.memory import PtraceMemory
+
+if TYPE_CHECKING:
+    from sentry.platform._ptrace import CData
+
+# Where the host thread is.
+RUNNING: Final = 0
+AT_CALL: Final = 1  # at the seccomp stop of a call that is still to be made
+PAST_CALL: Final = 2  # after `execute`: at the exit of our call; `saved` has the guest's registers
+ELSEWHERE: Final = 3  # at any other stop
+GONE: Final = 4
+
+# What `resume` does first (native/stops.c).
+RESUME_PLAIN: Final = 0
+RESUME_WITH_RESULT: Final = 1
+
+OWN_ERROR_BASE: Final = -0x10000  # results below are errors of the extension
+MASK: Final = 0xFFFF_FFFF_FFFF_FFFF
+NO_CALL: Final = MASK  # orig_rax of a thread that is in no call
+LONG_MAX: Final = 0x7FFF_FFFF_FFFF_FFFF
+REGISTER_COUNT: Final = 27
+RAX: Final = 10
+ORIG_RAX: Final = 15
+RIP: Final = 16
+USER_CS: Final = 0x33
+USER_DS: Final = 0x2B
+VSYSCALL_START: Final = 0xFFFF_FFFF_FF60_0000
+FP_ROOM: Final = 16384
+
+SYS_EXIT: Final = 60
+CLONE_VM: Final = 0x100
+CLONE_FS: Final = 0x200
+CLONE_FILES: Final = 0x400
+CLONE_SIGHAND: Final = 0x800
+CLONE_PTRACE: Final = 0x2000
+CLONE_PARENT: Final = 0x8000
+CLONE_THREAD: Final = 0x10000
+# Every copy is traced from its first instruction and is the sandbox's own child.
+COPY_FLAGS: Final = CLONE_PTRACE | CLONE_PARENT | CLONE_FILES | CLONE_FS
+
+REGISTERS: Final = Struct("<27Q")
+
+
+def new_registers() -> CData:
+    """Return room for a struct user_regs_struct."""
+    return ffi.new("unsigned long[27]")
+
+
+def signed(value: int) -> int:
+    """Return a register argument as the C long it is passed as."""
+    value &= MASK
+    return value - (1 << 64) if value > LONG_MAX else value
+
+
+class HostGroup:
+    """A host process: guest threads that only end together by SIGKILL."""
+
+    def __init__(self, tgid: int) -> None:
+        self.tgid = tgid
+        self.live = 1  # threads that were not killed
+
+
+class ThreadTable:
+    """All guest threads by host tid, and how many of them run."""
+
+    def __init__(self, proc_fd: int) -> None:
+        self.by_tid: dict[int, PtraceThread] = {}
+        self.running = 0
+        self.proc_fd = proc_fd
+
+
+class PtraceThread(GuestThread):
+    """One traced host thread."""
+
+    def __init__(
+        self, table: ThreadTable, tid: int, memory: PtraceMemory, group: HostGroup
+    ) -> None:
+        super().__init__(memory)
+        self.table = table
+        self.host_tid = tid
+        self.host_memory = memory
+        self.group = group
+        self.state = ELSEWHERE
+        self.is_in_call = False  # the host thread is at a seccomp stop, call made or skipped
+        self.is_dying = False
+        self.wants_stop = False
+        self.action = RESUME_PLAIN
+        self.result = 0
+        self.saved: CData | None = None
+        table.by_tid[tid] = self
+
+    def finish(self, result: int) -> None:
+        if result > LONG_MAX:
+            result -= 1 << 64
+        if self.state == AT_CALL:
+            self.action = RESUME_WITH_RESULT
+            self.result = result
+            return
+        if self.state != PAST_CALL:
+            raise ValueError("not at a system call")
+        regs = self._load_saved()
+        regs[RAX] = result & MASK
+        regs[ORIG_RAX] = NO_CALL
+        self._store_saved(regs)
+
+    def pass_on(self) -> None:
+        if self.state != AT_CALL:
+            raise ValueError("not at a system call")
+        self.action = RESUME_PLAIN
+
+    def execute(
+        self,
+        number: int,
+        a0: int = 0,
+        a1: int = 0,
+        a2: int = 0,
+        a3: int = 0,
+        a4: int = 0,
+        a5: int = 0,
+    ) -> int:
+        saved = self._begin_call()
+        result = lib.pt_execute(
+            self.host_tid,
+            saved,
+            self.state == AT_CALL,
+            number,
+            signed(a0),
+            signed(a1),
+            signed(a2),
+            signed(a3),
+            signed(a4),
+            signed(a5),
+        )
+        self._end_call()
+        if result < OWN_ERROR_BASE:
+            raise SysError(EFAULT)
+        return result
+
+    def clone(self, *, share_memory: bool, same_group: bool) -> GuestThread:
+        flags = COPY_FLAGS
+        if same_group:
+            flags |= CLONE_VM | CLONE_SIGHAND | CLONE_THREAD
+        elif share_memory:
+            flags |= CLONE_VM
+        saved = self._begin_call()
+        tid = lib.pt_clone(self.host_tid, saved, self.state == AT_CALL, flags)
+        self._end_call()
+        if tid < 0:
+            raise SysError(EAGAIN if tid < OWN_ERROR_BASE else -tid)
+        memory = self.host_memory
+        if flags & CLONE_VM:
+            memory.add_thread(tid)
+        else:
+            memory = PtraceMemory(tid, self.table.proc_fd)
+        if same_group:
+            self.group.live += 1
+        group = self.group if same_group else HostGroup(tid)
+        return PtraceThread(self.table, tid, memory, group)
+
+    def _begin_call(self) -> CData:
+        if self.state != AT_CALL and self.state != PAST_CALL:
+            raise ValueError("not at a system call")
+        # In a vsyscall no other call can be made (linux: emulate_vsyscall).
+        if self.ip >= VSYSCALL_START or self.action != RESUME_PLAIN:
+            raise SysError(EFAULT)
+        if self.saved is None:
+            self.saved = new_registers()
+        return self.saved
+
+    def _end_call(self) -> None:
+        self.state = PAST_CALL
+        self.is_in_call = False
+
+    def _load_saved(self) -> list[int]:
+        if self.saved is None:
+            raise ValueError("no registers were saved")
+        return list(REGISTERS.unpack_from(ffi.buffer(self.saved)))
+
+    def _store_saved(self, regs: list[int]) -> None:
+        if self.saved is None:
+            self.saved = new_registers()
+        REGISTERS.pack_into(ffi.buffer(self.saved), 0, *regs)
+        error = lib.pt_set_registers(self.host_tid, self.saved)
+        if error == -5:  # EIO, ptrace(2): a value that the host refuses
+            raise SysError(EINVAL)
+        # Any other error: it was killed, and its end will be reported.
+
+    def registers(self) -> Registers:
+        if self.saved is None:
+            self.saved = new_registers()
+        if self.state != PAST_CALL:
+            lib.pt_get_registers(self.host_tid, self.saved)
+        regs = Registers()
+        (
+            regs.r15,
+            regs.r14,
+            regs.r13,
+            regs.r12,
+            regs.rbp,
+            regs.rbx,
+            regs.r11,
+            regs.r10,
+            regs.r9,
+            regs.r8,
+            regs.rax,
+            regs.rcx,
+            regs.rdx,
+            regs.rsi,
+            regs.rdi,
+            regs.orig_rax,
+            regs.rip,
+            regs.cs,
+            regs.eflags,
+            regs.rsp,
+            regs.ss,
+            regs.fs_base,
+            regs.gs_base,
+            regs.ds,
+            regs.es,
+            regs.fs,
+            regs.gs,
+        ) = REGISTERS.unpack_from(ffi.buffer(self.saved))
+        if self.action == RESUME_WITH_RESULT:
+            regs.rax = self.result & MASK
+            regs.orig_rax = NO_CALL
+        return regs
+
+    def set_registers(self, regs: Registers) -> None:
+        self._store_saved(
+            [
+                regs.r15,
+                regs.r14,
+                regs.r13,
+                regs.r12,
+                regs.rbp,
+                regs.rbx,
+                regs.r11,
+                regs.r10,
+                regs.r9,
+                regs.r8,
+                regs.rax,
+                regs.rcx,
+                regs.rdx,
+                regs.rsi,
+                regs.rdi,
+                NO_CALL,
+                regs.rip,
+                USER_CS,
+                regs.eflags,
+                regs.rsp,
+                USER_DS,
+                regs.fs_base,
+                regs.gs_base,
+                0,
+                0,
+                0,
+                0,
+            ]
+        )
+        self.state = ELSEWHERE
+        self.action = RESUME_PLAIN
+        self.ip = regs.rip
+        self.sp = regs.rsp
+
+    def fp_state(self) -> bytes:
+        buffer = ffi.new("char[]", FP_ROOM)
+        size = lib.pt_get_fp_state(self.host_tid, buffer, FP_ROOM)
+        if size < 0:
+            raise SysError(-size)
+        return ffi.buffer(buffer, size)[:]
+
+    def set_fp_state(self, state: bytes) -> None:
+        if lib.pt_set_fp_state(self.host_tid, state, len(state)) < 0:
+            raise SysError(EINVAL)
+
+    def interrupt(self) -> None:
+        if self.state == RUNNING and not self.is_dying:
+            self.wants_stop = True
+            lib.pt_interrupt(self.host_tid)
+
+    def is_running(self) -> bool:
+        return self.state == RUNNING
+
+    def kill(self) -> None:
+        if self.is_dying or self.state == GONE:
+            return
+        self.is_dying = True
+        self.host_memory.remove_thread(self.host_tid)
+        self.group.live -= 1
+        if self.group.live == 0:
+            lib.pt_kill_group(self.group.tgid)
+        elif self.state == RUNNING:
+            lib.pt_interrupt(self.host_tid)
+        else:
+            self.end_alone()
+
+    def end_alone(self) -> None:
+        """End the stopped host thread if that is possible; else it stays stopped with its group."""
+        if self.is_in_call:
+            lib.pt_exit_thread(self.host_tid)
+        elif self.state == PAST_CALL and self.saved is not None:
+            lib.pt_execute(self.host_tid, self.saved, 0, SYS_EXIT, 0, 0, 0, 0, 0, 0)

@@ -1,0 +1,1 @@
+"""Sockets; imports fs, kernel, vfs, mm, platform, abi, and netstack."""

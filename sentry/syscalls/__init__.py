@@ -1,0 +1,1 @@
+"""System call handlers, one module per family; `gen.py` binds them to their numbers."""

@@ -1,0 +1,30 @@
+"""What is to be said about single system calls.
+
+The number comes from `sentry/abi/syscalls.py`, the handler is the function
+`sys_<name>` in a module of this package.  A call with a handler and no note
+is complete; one without a handler answers ENOSYS.  `gen.py` makes
+`_dispatch.py` from the handlers, and docs/syscalls.md from handlers and notes.
+"""
+
+from typing import Final
+
+# What is missing in calls that are not complete.
+NOTES: Final[dict[str, str]] = {
+    "clock_gettime": "a thread's processor time is that of its process",
+    "getitimer": "`ITIMER_REAL` only",
+    "getrusage": "threads are not told apart; faults and switches are not counted",
+    "ioprio_set": "taken, without effect",
+    "membarrier": "global and private expedited only",
+    "memfd_create": "no huge pages",
+    "pidfd_send_signal": "no flags",
+    "prctl": "names, death signals, subreaper, dumpable, privileges; no seccomp filters",
+    "recvmmsg": "returns early when a message after the first would have to wait; no timeout",
+    "sched_setaffinity": "taken, without effect",
+    "sched_setscheduler": "no real-time policies",
+    "sendmmsg": "returns early when a message after the first would have to wait",
+    "sendmsg": "unix sockets that only hold each other in flight are bounded, not collected",
+    "setitimer": "`ITIMER_REAL` only",
+    "socket": "AF_UNIX only",
+    "timer_create": "no clocks of processor time",
+    "timerfd_settime": "never cancelled: the guest cannot set the clock",
+}

@@ -1,0 +1,1 @@
+"""The virtual file system: open files, inodes, dentries, mounts, paths; knows no task."""

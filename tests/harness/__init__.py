@@ -1,0 +1,1 @@
+"""What the tests share: root file systems, bundles, runs of them, and a check for leaks."""

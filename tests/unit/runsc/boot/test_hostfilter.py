@@ -1,0 +1,200 @@
+"""The host filter does what its declarations say: the compiled program is run and compared."""
+
+import random
+import tempfile
+
+import pytest
+
+from runsc.boot import hostfilter
+from runsc.boot.host_calls import sandbox_calls
+from runsc.boot.hostfilter import LONG, Compare, HostCall, HostFilter
+from runsc.boot.seccomp_binding import load_binding
+from tests import bpf
+
+FORBIDDEN = (
+    "execve",
+    "execveat",
+    "fork",
+    "vfork",
+    "clone",
+    "clone3",
+    "open",
+    "creat",
+    "socket",
+    "connect",
+    "bind",
+    "listen",
+    "socketpair",
+    "mount",
+    "umount2",
+    "pivot_root",
+    "chroot",
+    "open_tree",
+    "fsopen",
+    "unshare",
+    "setns",
+    "setuid",
+    "setresuid",
+    "capset",
+    "seccomp",
+    "bpf",
+    "perf_event_open",
+    "io_uring_setup",
+    "userfaultfd",
+    "pidfd_open",
+    "pidfd_getfd",
+    "kcmp",
+    "init_module",
+    "kexec_load",
+    "keyctl",
+    "add_key",
+    "shmget",
+    "stat",
+    "unlink",
+    "rename",
+    "chmod",
+    "chown",
+    "mknod",
+    "open_by_handle_at",
+    "name_to_handle_at",
+    "remap_file_pages",
+    "pkey_mprotect",
+    "modify_ldt",
+    "iopl",
+    "setrlimit",
+    "personality",
+)
+
+
+def compiled(calls: list[HostCall]) -> list[bpf.Instruction]:
+    with tempfile.TemporaryFile() as file:
+        HostFilter(calls, trap=False).export(file)
+        file.seek(0)
+        return bpf.parse(file.read())
+
+
+def number_of(name: str) -> int:
+    number: int = load_binding().resolve_syscall(load_binding().Arch.NATIVE, name)
+    return number
+
+
+@pytest.fixture(scope="module")
+def calls() -> list[HostCall]:
+    return sandbox_calls()
+
+
+@pytest.fixture(scope="module")
+def program(calls: list[HostCall]) -> list[bpf.Instruction]:
+    return compiled(calls)
+
+
+def verdict(program: list[bpf.Instruction], number: int, arguments: tuple[int, ...] = ()) -> int:
+    return bpf.run(program, bpf.seccomp_data(number, arguments, arch=bpf.ARCH_X86_64))
+
+
+def expected(call: HostCall, arguments: tuple[int, ...]) -> int:
+    return bpf.RET_ALLOW if call.allows(arguments) else bpf.RET_KILL_PROCESS
+
+
+def interesting_values(call: HostCall) -> list[int]:
+    values = [0, 1, LONG, 0x80000000, 0xFFFFFF9C, 0xFFFFFFFFFFFFFF9C, 0x5412, 1 << 32]
+    for rule in call.rules:
+        for compare in rule:
+            values += [compare.value, compare.value | 1 << 32, compare.value ^ 1, compare.mask]
+    return values
+
+
+def test_the_allowed_host_calls(calls: list[HostCall], capsys: pytest.CaptureFixture[str]) -> None:
+    with capsys.disabled():
+        print("\nhost calls that the sandbox may make:")
+        for call in sorted(calls, key=lambda c: c.name):
+            rules = " or ".join(
+                " and ".join(f"a{c.argument}&{c.mask:#x}=={c.value:#x}" for c in rule)
+                for rule in call.rules
+            )
+            print(f"  {call.name:20} {call.why:40} {rules}")
+    assert len({call.name for call in calls}) == len(calls)
+
+
+def test_every_declared_call_has_a_number(calls: list[HostCall]) -> None:
+    assert [call.name for call in calls if number_of(call.name) < 0] == []
+
+
+def test_the_program_means_what_is_declared(
+    calls: list[HostCall], program: list[bpf.Instruction]
+) -> None:
+    chosen = random.Random(3)
+    for call in calls:
+        number = number_of(call.name)
+        values = interesting_values(call)
+        for _ in range(400):
+            arguments = tuple(chosen.choice(values) for _ in range(6))
+            assert verdict(program, number, arguments) == expected(call, arguments), (
+                call.name,
+                [hex(a) for a in arguments],
+            )
+
+
+def test_calls_that_are_not_declared_kill(
+    calls: list[HostCall], program: list[bpf.Instruction]
+) -> None:
+    allowed = {number_of(call.name) for call in calls}
+    for number in [*range(600), 0x3FFFFFFF, -1, -(2**31)]:
+        if number not in allowed:
+            assert verdict(program, number) == bpf.RET_KILL_PROCESS, number
+
+
+@pytest.mark.parametrize("name", FORBIDDEN)
+def test_dangerous_calls_are_never_declared(calls: list[HostCall], name: str) -> None:
+    assert name not in {call.name for call in calls}
+
+
+def test_other_architectures_kill(program: list[bpf.Instruction]) -> None:
+    for number in range(500):
+        data = bpf.seccomp_data(number, (), arch=bpf.ARCH_I386)
+        assert bpf.run(program, data) == bpf.RET_KILL_PROCESS
+        assert verdict(program, number | 0x40000000) == bpf.RET_KILL_PROCESS
+
+
+@pytest.mark.parametrize("dir_fd", [0xFFFFFF9C, 0xFFFFFFFFFFFFFF9C, 0x1FFFFFF9C, 0x80000000])
+def test_openat_needs_a_descriptor(program: list[bpf.Instruction], dir_fd: int) -> None:
+    assert verdict(program, number_of("openat"), (dir_fd,)) == bpf.RET_KILL_PROCESS
+    assert verdict(program, number_of("openat"), (7,)) == bpf.RET_ALLOW
+
+
+def test_no_executable_memory(program: list[bpf.Instruction]) -> None:
+    for name in ("mmap", "mprotect"):
+        assert verdict(program, number_of(name), (0, 4096, 4)) == bpf.RET_KILL_PROCESS
+        assert verdict(program, number_of(name), (0, 4096, 7)) == bpf.RET_KILL_PROCESS
+        assert verdict(program, number_of(name), (0, 4096, 3)) == bpf.RET_ALLOW
+
+
+def test_attaching_with_ptrace_kills(program: list[bpf.Instruction]) -> None:
+    for request in (0, 16, 0x4206):  # TRACEME, ATTACH, SEIZE
+        assert verdict(program, number_of("ptrace"), (request,)) == bpf.RET_KILL_PROCESS
+
+
+def test_only_equality_rules_are_declared(calls: list[HostCall]) -> None:
+    for call in calls:
+        for rule in call.rules:
+            for compare in rule:
+                assert compare.value & ~compare.mask == 0, call.name
+
+
+def test_random_declarations_compile_to_their_meaning() -> None:
+    chosen = random.Random(5)
+    masks = (LONG, hostfilter.INT, 4, 0x80000000, 0xFFFF0000FFFF)
+    for _ in range(60):
+        rules = tuple(
+            tuple(
+                Compare(argument, mask := chosen.choice(masks), chosen.getrandbits(64) & mask)
+                for argument in chosen.sample(range(6), chosen.randint(1, 3))
+            )
+            for _ in range(chosen.randint(1, 4))
+        )
+        call = HostCall("ioctl", "random", rules)
+        program = compiled([call])
+        values = interesting_values(call)
+        for _ in range(60):
+            arguments = tuple(chosen.choice(values) for _ in range(6))
+            assert verdict(program, 16, arguments) == expected(call, arguments)
