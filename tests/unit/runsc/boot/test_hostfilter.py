@@ -1,7 +1,9 @@
 """The host filter does what its declarations say: the compiled program is run and compared."""
 
 import random
+import re
 import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -172,6 +174,16 @@ def test_no_executable_memory(program: list[bpf.Instruction]) -> None:
 def test_attaching_with_ptrace_kills(program: list[bpf.Instruction]) -> None:
     for request in (0, 16, 0x4206):  # TRACEME, ATTACH, SEIZE
         assert verdict(program, number_of("ptrace"), (request,)) == bpf.RET_KILL_PROCESS
+
+
+def test_ptrace_requests_are_those_of_the_platform() -> None:
+    """A request that the platform makes on a rare path only would end the sandbox there."""
+    native = Path(bpf.__file__).parents[1] / "sentry/platform/ptrace/native"
+    text = "".join(path.read_text() for path in sorted(native.glob("*.c")))
+    used = set(re.findall(r"\bPTRACE_[A-Z_]+\b", text))
+    others = {name for name in used if name.startswith(("PTRACE_O_", "PTRACE_EVENT_"))}
+    others |= {"PTRACE_SYSCALL_INFO_SECCOMP", "PTRACE_SEIZE"}  # a field; made before the filter
+    assert used - others == set(hostfilter.PTRACE_REQUESTS)
 
 
 def test_only_equality_rules_are_declared(calls: list[HostCall]) -> None:
