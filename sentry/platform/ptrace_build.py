@@ -9,7 +9,7 @@ from cffi import FFI
 NATIVE = Path(__file__).resolve().parent / "ptrace" / "native"
 
 # One translation unit, in this order.
-SOURCES = ("stops.c", "events.c", "memory.c", "template.c")
+SOURCES = ("stops.c", "events.c", "memory.c", "placement.c", "template.c")
 
 ffibuilder = FFI()
 ffibuilder.cdef("""
@@ -36,6 +36,12 @@ int pt_timer_fd(void);
 int pt_watch(int fd, unsigned events, int is_new);
 int pt_unwatch(int fd);
 int pt_set_timer(long deadline_ns);
+int pt_tick_fd(void);
+int pt_set_tick(long delay_ns);
+
+int pt_cpu_count(void);
+int pt_current_cpu(void);
+int pt_place(int tid, int cpu);
 
 char *pt_copy_buffer(void);
 long pt_read(int pid, unsigned long address, unsigned long size);

@@ -1,5 +1,7 @@
 """The ptrace platform: one loop step is one call of the extension."""
 
+import _thread
+import os
 from struct import Struct
 from typing import Final
 
@@ -19,6 +21,7 @@ from sentry.platform.interface import (
     Platform,
 )
 from sentry.platform.ptrace.memory import PtraceMemory
+from sentry.platform.ptrace.placement import Placement
 from sentry.platform.ptrace.template import Template
 from sentry.platform.ptrace.thread import (
     AT_CALL,
@@ -37,6 +40,12 @@ SIGINFO_SIZE: Final = 128
 STOP_SIZE: Final = SIGINFO_OFFSET + SIGINFO_SIZE
 
 
+def open_schedstat(proc_fd: int) -> int:
+    """Return a descriptor of the calling thread's scheduler statistics, which stays open."""
+    name = f"{os.getpid()}/task/{_thread.get_native_id()}/schedstat"
+    return os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=proc_fd)
+
+
 class PtracePlatform(Platform):
     """Guest threads as traced host threads.
 
@@ -52,12 +61,15 @@ class PtracePlatform(Platform):
         if error < 0:
             raise SysError(-error)
         self.table = ThreadTable(proc_fd)
+        self.schedstat_fd = open_schedstat(proc_fd)
+        self.placement = Placement(self.table, self.schedstat_fd)
         self.template = Template(proc_fd)
         self.template.fill_pool()
         self.pending: PtraceThread | None = None
         self.stop = ffi.buffer(lib.pt_stop_buffer(), STOP_SIZE)
         self.watchers: dict[int, HostWatcher] = {}
         self.timer_fd = lib.pt_timer_fd()
+        self.tick_fd = lib.pt_tick_fd()
         self.deadline_ns = 0
 
     def load(self, calls: list[HostCall], layout: MemoryLayout) -> GuestThread:
@@ -75,6 +87,7 @@ class PtracePlatform(Platform):
         pending = self.pending
         if pending is not None:
             lib.pt_resume(pending.host_tid, pending.action, pending.result)
+        self.placement.before_resume(thread)
         thread.state = RUNNING
         thread.is_in_call = False
         self.table.running += 1
@@ -104,6 +117,8 @@ class PtracePlatform(Platform):
         if thread.state == RUNNING:
             self.table.running -= 1
         thread.action = RESUME_PLAIN
+        thread.stops += 1
+        self.table.stops += 1
         if kind == STOP_SYSCALL:
             thread.state = AT_CALL
             thread.is_in_call = True
@@ -174,6 +189,10 @@ class PtracePlatform(Platform):
         count = lib.pt_due_events()
         due = [(lib.pt_due_fd(i), lib.pt_due_bits(i)) for i in range(count)]
         for host_fd, bits in due:
+            if host_fd == self.tick_fd:
+                lib.pt_set_tick(0)
+                self.placement.on_tick()
+                continue
             if host_fd == self.timer_fd:
                 # Due once; the kernel knows its timers and sets the next.
                 self.set_timer(0)
@@ -197,4 +216,6 @@ class PtracePlatform(Platform):
             lib.pt_reap(tid)
         self.table.by_tid.clear()
         self.template.pool.clear()
+        self.placement.close()
+        os.close(self.schedstat_fd)
         lib.pt_stop()

@@ -10,6 +10,7 @@ from sentry.errors import SysError
 from sentry.platform._ptrace import ffi, lib
 from sentry.platform.interface import GuestThread, Registers
 from sentry.platform.ptrace.memory import PtraceMemory
+from sentry.platform.ptrace.placement import UNPLACED
 
 if TYPE_CHECKING:
     from sentry.platform._ptrace import CData
@@ -77,6 +78,7 @@ class ThreadTable:
     def __init__(self, proc_fd: int) -> None:
         self.by_tid: dict[int, PtraceThread] = {}
         self.running = 0
+        self.stops = 0  # of all threads, ever
         self.proc_fd = proc_fd
 
 
@@ -98,6 +100,10 @@ class PtraceThread(GuestThread):
         self.action = RESUME_PLAIN
         self.result = 0
         self.saved: CData | None = None
+        # For placement.py.
+        self.cpu = UNPLACED
+        self.stops = 0
+        self.stops_seen = 0
         table.by_tid[tid] = self
 
     def finish(self, result: int) -> None:
@@ -166,7 +172,9 @@ class PtraceThread(GuestThread):
         if same_group:
             self.group.live += 1
         group = self.group if same_group else HostGroup(tid)
-        return PtraceThread(self.table, tid, memory, group)
+        copy = PtraceThread(self.table, tid, memory, group)
+        copy.cpu = self.cpu  # inherited, sched_setaffinity(2)
+        return copy
 
     def _begin_call(self) -> CData:
         if self.state != AT_CALL and self.state != PAST_CALL:

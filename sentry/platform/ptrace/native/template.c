@@ -335,6 +335,8 @@ int pt_start(void)
     mallopt(M_MMAP_THRESHOLD, 32 << 20);
     queued_count = 0;
     int error = start_memory();
+    if (!error)
+        error = start_placement();
     return error ? error : start_events();
 }
 
