@@ -44,6 +44,17 @@ def test_do_runs_from_any_directory(runtime: Runtime, tmp_path: Path) -> None:
 
 
 @pytest.mark.guest
+def test_strace_shows_calls_and_changes_nothing(runtime: Runtime, tmp_path: Path) -> None:
+    flags = [f"--debug-log={tmp_path}/", "--strace"]
+    script = "/bin/true && cat /etc/hostname > /dev/null && (exit 7)"
+    outcome = run([*runtime.command, *flags, "do", "--", "/bin/sh", "-c", script], env={}, cwd="/")
+    assert outcome.status == 7, outcome.describe()
+    log = "".join(path.read_text() for path in tmp_path.iterdir())
+    assert re.search(r'openat\(AT_FDCWD, "/etc/hostname", O_RDONLY\) = 3 \(\d+ µs\)', log)
+    assert re.search(r"execve\(\"/bin/cat\"|execve\(\"/usr/bin/cat\"", log)
+
+
+@pytest.mark.guest
 def test_do_cannot_write_to_the_host(runtime: Runtime, tmp_path: Path) -> None:
     target = tmp_path / "file"
     target.write_text("before")
