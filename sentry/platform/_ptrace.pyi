@@ -1,6 +1,7 @@
 """What `ptrace_build.py` builds."""
 
-class CData: ...
+class CData:
+    def __getitem__(self, index: int) -> int: ...
 
 class Buffer:
     def __len__(self) -> int: ...
@@ -29,6 +30,18 @@ class Lib:
         saved: CData,
         at_call: int,
         number: int,
+        a0: int,
+        a1: int,
+        a2: int,
+        a3: int,
+        a4: int,
+        a5: int,
+        /,
+    ) -> int: ...
+    def pt_rewrite(
+        self,
+        tid: int,
+        moved: CData,
         a0: int,
         a1: int,
         a2: int,

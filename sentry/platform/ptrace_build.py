@@ -26,6 +26,7 @@ int pt_kill_group(int tgid);
 int pt_exit_thread(int tid);
 long pt_execute(int tid, unsigned long *saved, int at_call, long number, long a0, long a1,
                 long a2, long a3, long a4, long a5);
+long pt_rewrite(int tid, int *moved, long a0, long a1, long a2, long a3, long a4, long a5);
 long pt_clone(int tid, unsigned long *saved, int at_call, unsigned long flags);
 
 int pt_due_events(void);

@@ -61,6 +61,13 @@ class Placement:
         if thread.cpu != self.home and (thread.cpu != FAR or self._is_back(thread)):
             self._move(thread, self.home)
 
+    def bring(self, host_tid: int, cpu: int) -> int:
+        """Put a stopped thread that is not the guest's yet at home; return where it is then."""
+        if not self.is_enabled or self.home == NO_HOME or cpu == self.home:
+            return cpu
+        lib.pt_place(host_tid, self.home)
+        return self.home
+
     def _is_back(self, thread: PtraceThread) -> bool:
         """Return whether a far thread, which is the only one that runs, stops often again."""
         return self._table.running == 0 and thread.stops - thread.stops_seen > FEW_STOPS

@@ -27,6 +27,7 @@ from sentry.platform.ptrace.thread import (
     AT_CALL,
     ELSEWHERE,
     GONE,
+    PAST_CALL,
     RESUME_PLAIN,
     RUNNING,
     HostGroup,
@@ -63,7 +64,7 @@ class PtracePlatform(Platform):
         self.table = ThreadTable(proc_fd)
         self.schedstat_fd = open_schedstat(proc_fd)
         self.placement = Placement(self.table, self.schedstat_fd)
-        self.template = Template(proc_fd)
+        self.template = Template(proc_fd, self.placement)
         self.template.fill_pool()
         self.pending: PtraceThread | None = None
         self.stop = ffi.buffer(lib.pt_stop_buffer(), STOP_SIZE)
@@ -73,9 +74,11 @@ class PtracePlatform(Platform):
         self.deadline_ns = 0
 
     def load(self, calls: list[HostCall], layout: MemoryLayout) -> GuestThread:
-        tid = self.template.load(calls, layout)
+        tid, cpu = self.template.load(calls, layout)
         memory = PtraceMemory(tid, self.table.proc_fd)
-        return PtraceThread(self.table, tid, memory, HostGroup(tid))
+        thread = PtraceThread(self.table, tid, memory, HostGroup(tid))
+        thread.cpu = cpu
+        return thread
 
     def vdso_address(self) -> int:
         return self.template.vdso_address
@@ -88,6 +91,8 @@ class PtracePlatform(Platform):
         if pending is not None:
             lib.pt_resume(pending.host_tid, pending.action, pending.result)
         self.placement.before_resume(thread)
+        if thread.state == PAST_CALL and thread.saved is not None:
+            lib.pt_set_registers(thread.host_tid, thread.saved)
         thread.state = RUNNING
         thread.is_in_call = False
         self.table.running += 1
@@ -155,7 +160,7 @@ class PtracePlatform(Platform):
         if tid == self.template.pid:
             raise RuntimeError("the template of guest processes was killed")
         if tid in self.template.pool and kind == STOP_EXITED:
-            self.template.pool.remove(tid)
+            del self.template.pool[tid]
         return STOP_NONE
 
     def _take_exit(self, thread: PtraceThread, status: int) -> int:

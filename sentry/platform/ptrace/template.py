@@ -17,6 +17,7 @@ from sentry.errors import SysError
 from sentry.platform._ptrace import ffi, lib
 from sentry.platform.interface import HostCall, MemoryLayout
 from sentry.platform.ptrace.memory import read_proc_file
+from sentry.platform.ptrace.placement import UNPLACED, Placement
 from sentry.platform.ptrace.thread import CLONE_FILES, CLONE_FS, CLONE_PARENT, CLONE_PTRACE
 
 if TYPE_CHECKING:
@@ -89,8 +90,9 @@ def random_below(limit: int) -> int:
 class Template:
     """The process that fresh address spaces are copied from."""
 
-    def __init__(self, proc_fd: int) -> None:
+    def __init__(self, proc_fd: int, placement: Placement) -> None:
         self.proc_fd = proc_fd
+        self._placement = placement
         self.vdso_address = 0
         self.reserved_start = 0
         self.reserved_end = 0
@@ -98,8 +100,9 @@ class Template:
         if pid < 0:
             raise SysError(-pid)
         self.pid = pid
+        self._cpu = UNPLACED
         self.page: Buffer = ffi.buffer(lib.pt_list_page(), PAGE_SIZE)
-        self.pool: list[int] = []
+        self.pool: dict[int, int] = {}  # copies by tid, and where each was placed
         self._scrub()
 
     def _scrub(self) -> None:
@@ -175,9 +178,11 @@ class Template:
     def fill_pool(self) -> None:
         """Have one copy ready."""
         if not self.pool:
-            self.pool.append(self._spawn())
+            self.pool[self._spawn()] = self._cpu
 
     def _spawn(self) -> int:
+        # What a copy does before its first resume is many stops.
+        self._cpu = self._placement.bring(self.pid, self._cpu)
         flags = CLONE_PTRACE | CLONE_PARENT | CLONE_FILES | CLONE_FS | SIGCHLD
         self._put([(SYS_CLONE, flags, 0, 0, 0, 0, 0)])
         tid = lib.pt_spawn(self.pid)
@@ -185,8 +190,8 @@ class Template:
             raise SysError(-tid)
         return tid
 
-    def load(self, calls: list[HostCall], layout: MemoryLayout) -> int:
-        """Return the tid of a copy in which `calls` were run and nothing of ours is left.
+    def load(self, calls: list[HostCall], layout: MemoryLayout) -> tuple[int, int]:
+        """Return a copy in which `calls` were run and nothing of ours is left, and where it is.
 
         SysError with the error of the first call that failed.
         """
@@ -198,7 +203,12 @@ class Template:
                 and call[1]
             ):
                 raise SysError(ENOMEM)  # where the list itself is
-        tid = self.pool.pop() if self.pool else self._spawn()
+        if self.pool:
+            tid, cpu = self.pool.popitem()
+            cpu = self._placement.bring(tid, cpu)
+        else:
+            tid = self._spawn()
+            cpu = self._cpu
         result = 0
         done = 0
         while result == 0 and len(calls) - done > LIST_SLOTS - 2:
@@ -215,7 +225,7 @@ class Template:
         if result < 0:
             lib.pt_kill_group(tid)
             raise SysError(-result)
-        return tid
+        return tid, cpu
 
     def _put_layout(self, layout: MemoryLayout) -> int:
         # The host wants every field within the address space and each start
