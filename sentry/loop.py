@@ -3,12 +3,11 @@
 One thread, no locks: each thing is handled to its end before the next.
 """
 
-import traceback
-
 from sentry.kernel import delivery, exit
 from sentry.kernel.blocking import BLOCKED, DONE, PASS_ON
 from sentry.kernel.kernel import Kernel
 from sentry.kernel.task import TASK_BLOCKED, TASK_DEAD, TASK_GUEST, TASK_HELD, TASK_READY, Task
+from sentry.log import describe_exception
 from sentry.platform.interface import (
     STOP_EXITED,
     STOP_HOST_EVENT,
@@ -164,6 +163,6 @@ class Loop:
         """Log what went wrong and end the guest process that hit it."""
         self._kernel.log.warning(
             f"task {task.tid} ({task.comm!r}) ends because of a bug in call {task.thread.number}:\n"
-            + traceback.format_exc()
+            + describe_exception()
         )
         exit.kill_group(task.group, 9)

@@ -9,7 +9,6 @@
 Nothing is imported after the first step: there is nothing left to import from.
 """
 
-import linecache
 import os
 import resource
 import sys
@@ -118,22 +117,10 @@ class ImportRefuser:
         raise ImportError(f"{name}: nothing is imported once the sandbox is confined")
 
 
-def no_source(filename: str, module_globals: object = None) -> list[str]:
-    """Return no lines: there are no files of source code to show in a traceback."""
-    return []
-
-
-def keep_source(filename: str | None = None) -> None:
-    """Leave what is known of source files as it is: they cannot be looked at again."""
-
-
 def forget_files() -> None:
-    """Keep the interpreter from looking for modules and source code, which would kill it."""
+    """Keep the interpreter from looking for modules, which would kill it."""
     sys.meta_path[:] = [ImportRefuser()]
     sys.path.clear()
-    # traceback asks these two about each frame, by absolute path.
-    linecache.updatecache = no_source
-    linecache.checkcache = keep_source
 
 
 def seal(descriptors: Descriptors, proc_fd: int, host_filter: HostFilter) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import _socket
 import os
 import struct
-import traceback
 from typing import TYPE_CHECKING, Final
 
 from config.decode import FieldError, Fields
@@ -18,7 +17,7 @@ from config.jsontext import JsonError, dumps, loads
 from config.oci import read_process
 from runsc.boot.requests import ExecSession, RequestHandler
 from runsc.errors import RunscError
-from sentry.log import Log
+from sentry.log import Log, describe_exception
 from sentry.platform.interface import HostWatcher, Platform
 
 if TYPE_CHECKING:
@@ -134,7 +133,7 @@ class Connection(HostWatcher):
             if not self.is_closed() and events & (_POLLIN | _POLLHUP | _POLLERR):
                 self._read()
         except Exception:  # noqa: BLE001  a bug met by one request must not end the container
-            self._server.log.warning("control: a bug:\n" + traceback.format_exc())
+            self._server.log.warning("control: a bug:\n" + describe_exception())
             self.close()
 
     def on_exec_exit(self, status: int) -> None:

@@ -6,11 +6,9 @@ import from; then the kernel is built, the walls go up, and the loop runs.
 
 import codecs
 import encodings.ascii
-import encodings.idna
 import encodings.latin_1
 import encodings.unicode_escape
 import os
-import traceback
 from typing import Final
 
 from config.launch import Launch
@@ -27,6 +25,7 @@ from sentry.fs.devices import register_memory_devices
 from sentry.kernel.kernel import Kernel
 from sentry.kernel.namespaces import UtsNamespace
 from sentry.loader.program import Loader
+from sentry.log import describe_exception
 from sentry.loop import Loop
 from sentry.platform import hostfiles
 from sentry.platform.hostinfo import HostInfo
@@ -36,7 +35,7 @@ from sentry.strace import Strace, parse_names
 CREATED: Final = b"\0"
 MIB: Final = 1 << 20
 # Codecs are found by import; these are the ones that the sandbox uses later.
-PRELOADED: Final = (encodings.ascii, encodings.idna, encodings.latin_1, encodings.unicode_escape)
+PRELOADED: Final = (encodings.ascii, encodings.latin_1, encodings.unicode_escape)
 
 
 class Sandbox:
@@ -162,5 +161,5 @@ def run(sandbox: Sandbox) -> int:
     try:
         return exit_code(sandbox.loop.run())
     except BaseException:  # noqa: BLE001 - the last resort: say why, end everything
-        sandbox.log.warning("the sandbox ends because of a bug:\n" + traceback.format_exc())
+        sandbox.log.warning("the sandbox ends because of a bug:\n" + describe_exception())
         return 128

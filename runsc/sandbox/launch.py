@@ -19,7 +19,7 @@ from runsc.log import LOG, one_line
 from runsc.sandbox import console, hostcalls, signals
 
 # Named by text: the host side must not depend on the sandbox side.
-BOOT_MODULE = "runsc.boot.main"
+BOOT_MODULE = "runsc.boot.start"
 
 _AT_FDCWD = -100
 _AT_RECURSIVE = 0x8000
