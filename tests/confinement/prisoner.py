@@ -8,11 +8,11 @@ import ctypes
 import os
 import sys
 import threading
-import traceback
 
 from runsc.boot import confine
 from runsc.boot.descriptors import Descriptors
 from runsc.sandbox import hostcalls
+from sentry import log
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 LIBC.syscall.restype = ctypes.c_long
@@ -154,12 +154,12 @@ def threads_are_filtered() -> str:
     return "the thread went on"
 
 
-def format_traceback() -> str:
-    """Printing a traceback looks for source files, which must not be the end."""
+def describe_exception() -> str:
+    """A bug is described without looking for source files, which would be the end."""
     try:
         raise ValueError("a bug")
     except ValueError:
-        return traceback.format_exc().splitlines()[-1]
+        return log.describe_exception().splitlines()[-1]
 
 
 def late_import() -> str:
