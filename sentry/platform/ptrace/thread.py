@@ -204,9 +204,19 @@ class PtraceThread(GuestThread):
             raise SysError(EINVAL)
         # Any other error: it was killed, and its end will be reported.
 
+    def _leave_vsyscall(self) -> None:
+        """Finish a call of the vsyscall page: no other registers can be set in it."""
+        lib.pt_leave_vsyscall(self.host_tid, self.result)
+        # An error is that of a thread that was killed, and its end will be reported.
+        self.state = ELSEWHERE
+        self.is_in_call = False
+        self.action = RESUME_PLAIN
+
     def registers(self) -> Registers:
         if self.saved is None:
             self.saved = new_registers()
+        if self.action == RESUME_WITH_RESULT and self.ip >= VSYSCALL_START:
+            self._leave_vsyscall()
         if self.state != PAST_CALL:
             lib.pt_get_registers(self.host_tid, self.saved)
         regs = Registers()

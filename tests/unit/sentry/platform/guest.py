@@ -10,7 +10,7 @@ from sentry.platform.interface import STOP_SYSCALL, HostCall, MemoryLayout
 from sentry.platform.ptrace.platform import PtracePlatform
 from sentry.platform.ptrace.thread import PtraceThread
 
-STACK_TOP = 0x7FFD_0000_0000
+STACK_TOP = 0x7FFE_8000_0000
 STACK_SIZE = 1 << 20
 FLAGS = ("-static", "-nostdlib", "-nostartfiles", "-ffreestanding", "-fno-stack-protector", "-O1")
 
