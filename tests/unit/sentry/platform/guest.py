@@ -3,6 +3,7 @@
 import os
 import struct
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -124,3 +125,21 @@ def run(platform: PtracePlatform, thread: PtraceThread, handlers: dict[int, Hand
         else:
             handler(stopped)
         platform.resume(stopped)
+
+
+def wait_until_gone(pids: list[int], seconds: float) -> list[int]:
+    """Wait until host processes have ended (zombies have); return those that still run."""
+    deadline = time.monotonic() + seconds
+    while True:
+        left = [pid for pid in pids if _runs(pid)]
+        if not left or time.monotonic() > deadline:
+            return left
+        time.sleep(0.01)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state not in "ZX"
