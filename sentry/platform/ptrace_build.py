@@ -25,6 +25,7 @@ int pt_interrupt(int tid);
 int pt_leave_vsyscall(int tid, long result);
 int pt_kill_group(int tgid);
 int pt_exit_thread(int tid);
+int pt_exit_past_call(int tid, unsigned long *saved);
 long pt_execute(int tid, unsigned long *saved, int at_call, long number, long a0, long a1,
                 long a2, long a3, long a4, long a5);
 long pt_clone(int tid, unsigned long *saved, int at_call, unsigned long flags);

@@ -39,7 +39,6 @@ USER_DS: Final = 0x2B
 VSYSCALL_START: Final = 0xFFFF_FFFF_FF60_0000
 FP_ROOM: Final = 16384
 
-SYS_EXIT: Final = 60
 CLONE_VM: Final = 0x100
 CLONE_FS: Final = 0x200
 CLONE_FILES: Final = 0x400
@@ -328,4 +327,4 @@ class PtraceThread(GuestThread):
         if self.is_in_call:
             lib.pt_exit_thread(self.host_tid)
         elif self.state == PAST_CALL and self.saved is not None:
-            lib.pt_execute(self.host_tid, self.saved, 0, SYS_EXIT, 0, 0, 0, 0, 0, 0)
+            lib.pt_exit_past_call(self.host_tid, self.saved)

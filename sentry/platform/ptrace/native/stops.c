@@ -342,6 +342,15 @@ static int step_into_call(pid_t tid, const struct user_regs_struct *saved)
     }
 }
 
+// Ends one thread that was stopped at a system call, before an earlier call
+// here.  Does not wait for its end: the leader of a process is not reported
+// before its last thread is gone.
+int pt_exit_past_call(int tid, unsigned long *saved)
+{
+    int error = step_into_call(tid, (struct user_regs_struct *)saved);
+    return error ? error : pt_exit_thread(tid);
+}
+
 // Runs one call in a thread and leaves it at the call's exit stop, with the
 // registers of the call.
 static long run_call(pid_t tid, const struct user_regs_struct *saved, int at_call, const long *call)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from sentry.platform.interface import STOP_SYSCALL, HostCall, MemoryLayout
+from sentry.platform.interface import STOP_HOST_EVENT, STOP_SYSCALL, HostCall, MemoryLayout
 from sentry.platform.ptrace.platform import PtracePlatform
 from sentry.platform.ptrace.thread import PtraceThread
 
@@ -125,6 +125,13 @@ def run(platform: PtracePlatform, thread: PtraceThread, handlers: dict[int, Hand
         else:
             handler(stopped)
         platform.resume(stopped)
+
+
+def run_for(platform: PtracePlatform, seconds: float) -> None:
+    """Let the threads that were resumed run for a time in which none of them stops."""
+    platform.set_timer(time.monotonic_ns() + int(seconds * 1e9))
+    assert platform.wait() == STOP_HOST_EVENT
+    platform.dispatch()
 
 
 def wait_until_gone(pids: list[int], seconds: float) -> list[int]:
