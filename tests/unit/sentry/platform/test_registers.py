@@ -115,7 +115,9 @@ def test_rewritten_arguments_do_not_leak(
     assert wrong == 0, bin(wrong)
 
 
-@pytest.mark.parametrize(("share_memory", "same_group"), [(False, False), (True, False), (True, True)])
+@pytest.mark.parametrize(
+    ("share_memory", "same_group"), [(False, False), (True, False), (True, True)]
+)
 def test_a_copy_has_the_registers_of_the_call(
     platform: PtracePlatform,
     start: Callable[..., PtraceThread],
@@ -180,7 +182,8 @@ def test_general_registers_are_clear_at_the_first_stop(
     ours = {
         name: hex(value)
         for name, value in vars(regs).items()
-        if value and name not in ("rip", "cs", "ss", "eflags", "orig_rax", "rax", "rbx", "rcx", "r11")
+        if value
+        and name not in ("rip", "cs", "ss", "eflags", "orig_rax", "rax", "rbx", "rcx", "r11")
     }
     # What the stub's own loop leaves lies in its own pages and in the list's numbers.
     assert not {name: value for name, value in ours.items() if int(value, 16) > 0x7FFF_FFFF_FFFF}
@@ -347,7 +350,7 @@ def test_a_call_of_the_vsyscall_page_can_be_left(
 def test_registers_that_make_no_sense_are_a_fault_of_the_guest(
     platform: PtracePlatform, start: Callable[..., PtraceThread], name: str, value: int
 ) -> None:
-    source = "void guest_main(ul *stack) { sys(39, 0, 0, 0); __asm__(\"push %rax\"); leave(3); }"
+    source = 'void guest_main(ul *stack) { sys(39, 0, 0, 0); __asm__("push %rax"); leave(3); }'
     thread = start(source)
     platform.resume(thread)
     assert platform.wait() == STOP_SYSCALL

@@ -27,9 +27,7 @@ def status_of(pid: int) -> dict[str, str]:
 
 
 @pytest.fixture
-def stubs(
-    platform: PtracePlatform, start: Callable[..., PtraceThread]
-) -> dict[str, int]:
+def stubs(platform: PtracePlatform, start: Callable[..., PtraceThread]) -> dict[str, int]:
     """Return a stub of each kind by what it is."""
     thread = start("void guest_main(ul *stack) { sys(39, 0, 0, 0); leave(0); }")
     platform.resume(thread)
