@@ -7,7 +7,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from sentry.platform.interface import STOP_HOST_EVENT, STOP_SYSCALL, HostCall, MemoryLayout
+from sentry.platform.interface import (
+    STOP_HOST_EVENT,
+    STOP_NONE,
+    STOP_SYSCALL,
+    HostCall,
+    MemoryLayout,
+)
 from sentry.platform.ptrace.platform import PtracePlatform
 from sentry.platform.ptrace.thread import PtraceThread
 
@@ -107,11 +113,21 @@ class Exited(Exception):
 Handler = Callable[[PtraceThread], None]
 
 
+def next_stop(platform: PtracePlatform) -> int:
+    """Wait for a stop of a guest thread; deal with the platform's own events meanwhile."""
+    while True:
+        kind = platform.wait()
+        if kind == STOP_HOST_EVENT:
+            platform.dispatch()
+        elif kind != STOP_NONE:
+            return kind
+
+
 def run(platform: PtracePlatform, thread: PtraceThread, handlers: dict[int, Handler]) -> int:
     """Run until exit_group; calls without a handler are passed on. Return the status."""
     platform.resume(thread)
     while True:
-        kind = platform.wait()
+        kind = next_stop(platform)
         stopped = platform.thread
         assert kind == STOP_SYSCALL, (kind, stopped and (stopped.signal_number, hex(stopped.ip)))
         assert isinstance(stopped, PtraceThread)
@@ -129,9 +145,11 @@ def run(platform: PtracePlatform, thread: PtraceThread, handlers: dict[int, Hand
 
 def run_for(platform: PtracePlatform, seconds: float) -> None:
     """Let the threads that were resumed run for a time in which none of them stops."""
-    platform.set_timer(time.monotonic_ns() + int(seconds * 1e9))
-    assert platform.wait() == STOP_HOST_EVENT
-    platform.dispatch()
+    end_ns = time.monotonic_ns() + int(seconds * 1e9)
+    while time.monotonic_ns() < end_ns:
+        platform.set_timer(end_ns)
+        assert platform.wait() == STOP_HOST_EVENT
+        platform.dispatch()
 
 
 def wait_until_gone(pids: list[int], seconds: float) -> list[int]:

@@ -12,8 +12,8 @@ import pytest
 
 from sentry.errors import SysError
 from sentry.platform.interface import (
+    STOP_EXITED,
     STOP_INTERRUPTED,
-    STOP_NONE,
     STOP_SIGNAL,
     STOP_SYSCALL,
     MemoryLayout,
@@ -116,12 +116,12 @@ def test_spurious_event_stops_are_tolerated(
     thread = start(WORK)
     platform.resume(thread)
     for _ in range(50):
-        assert platform.wait() == STOP_SYSCALL
+        assert guest.next_stop(platform) == STOP_SYSCALL
         thread.finish(1)
         platform.resume(thread)
         thread.interrupt()
         thread.wants_stop = False  # as if it had stopped otherwise before
-    assert platform.wait() == STOP_SYSCALL
+    assert guest.next_stop(platform) == STOP_SYSCALL
     thread.kill()
 
 
@@ -140,7 +140,7 @@ def interrupt_and_wait(platform: PtracePlatform, thread: PtraceThread) -> int:
     """Let the resumed thread run for a moment, interrupt it, and return its stop."""
     guest.run_for(platform, 0.002)
     thread.interrupt()
-    return platform.wait()
+    return guest.next_stop(platform)
 
 
 SIBLINGS = r"""
@@ -164,7 +164,7 @@ def test_a_copy_is_made_while_others_stop(
     """Waits nested in a call see the stops of other threads, and keep them."""
     thread = start(SIBLINGS)
     platform.resume(thread)
-    assert platform.wait() == STOP_SYSCALL
+    assert guest.next_stop(platform) == STOP_SYSCALL
     siblings = make_threads(platform, thread, 4)
     for sibling in siblings:
         platform.resume(sibling)
@@ -174,7 +174,7 @@ def test_a_copy_is_made_while_others_stop(
         made.kill()
     stopped = set()
     while len(stopped) < 4:
-        assert platform.wait() == STOP_SYSCALL
+        assert guest.next_stop(platform) == STOP_SYSCALL
         assert platform.thread is not None
         stopped.add(platform.thread.host_tid)
     assert stopped == {sibling.host_tid for sibling in siblings}
@@ -187,18 +187,18 @@ def test_a_leader_that_ends_first_is_no_end_of_its_process(
 ) -> None:
     leader = start(SIBLINGS)
     platform.resume(leader)
-    assert platform.wait() == STOP_SYSCALL
+    assert guest.next_stop(platform) == STOP_SYSCALL
     (sibling,) = make_threads(platform, leader, 1)
     memory = leader.memory
     leader.kill()
     for _ in range(20):
         platform.resume(sibling)
-        assert platform.wait() == STOP_SYSCALL
+        assert guest.next_stop(platform) == STOP_SYSCALL
         assert platform.thread is sibling
         assert memory.read(sibling.ip - 2, 2) == b"\x0f\x05"
         sibling.finish(0)
     platform.resume(sibling)
-    assert platform.wait() == STOP_SYSCALL
+    assert guest.next_stop(platform) == STOP_SYSCALL
     assert sibling.execute(SYS_MMAP, 0, 4096, 3, 0x22, (1 << 64) - 1, 0) > 0
     sibling.kill()
     assert guest.wait_until_gone([leader.host_tid, sibling.host_tid], 2) == []
@@ -210,15 +210,14 @@ def test_a_process_that_the_host_ends_takes_every_thread(
     """exit_group(2) or a SIGKILL from outside: siblings end without a stop of their own."""
     leader = start(SIBLINGS)
     platform.resume(leader)
-    assert platform.wait() == STOP_SYSCALL
+    assert guest.next_stop(platform) == STOP_SYSCALL
     threads = [leader, *make_threads(platform, leader, 3)]
     platform.resume(threads[1])
-    assert platform.wait() == STOP_SYSCALL
+    assert guest.next_stop(platform) == STOP_SYSCALL
     os.kill(leader.host_tid, signal.SIGKILL)
     ended = {}
     while len(ended) < 4:
-        if platform.wait() == STOP_NONE:
-            continue  # a SIGCHLD while nothing runs
+        assert guest.next_stop(platform) == STOP_EXITED
         assert platform.thread is not None
         ended[platform.thread.host_tid] = platform.thread.exit_status
     assert ended == {each.host_tid: signal.SIGKILL for each in threads}
@@ -234,7 +233,7 @@ def test_a_killed_thread_fails_calls_without_blocking(
 ) -> None:
     thread = start(SIBLINGS)
     platform.resume(thread)
-    assert platform.wait() == STOP_SYSCALL
+    assert guest.next_stop(platform) == STOP_SYSCALL
     os.kill(thread.host_tid, signal.SIGKILL)
     with pytest.raises(SysError):
         thread.execute(SYS_GETPID)
@@ -244,8 +243,7 @@ def test_a_killed_thread_fails_calls_without_blocking(
         thread.memory.read(thread.ip, 2)
     thread.registers()
     thread.set_registers(thread.registers())
-    while platform.wait() == STOP_NONE:
-        pass
+    assert guest.next_stop(platform) == STOP_EXITED
     assert platform.thread is thread
     assert thread.exit_status == signal.SIGKILL
 
@@ -255,13 +253,13 @@ def test_a_stub_that_is_stopped_by_a_fault_is_no_end(
 ) -> None:
     thread = start("void guest_main(ul *stack) { *(volatile int *)8 = 1; leave(1); }")
     platform.resume(thread)
-    assert platform.wait() == STOP_SIGNAL
+    assert guest.next_stop(platform) == STOP_SIGNAL
     assert thread.signal_number == signal.SIGSEGV
     regs = thread.registers()
     regs.rip = 0x2000
     thread.set_registers(regs)
     platform.resume(thread)
-    assert platform.wait() == STOP_SIGNAL
+    assert guest.next_stop(platform) == STOP_SIGNAL
     assert thread.ip == 0x2000
     thread.kill()
 
@@ -290,7 +288,7 @@ def test_tracing_is_up_before_anything_of_a_copy_runs(
     """A copy is traced from its first instruction on, and so is a copy of a copy."""
     thread = start(SIBLINGS)
     platform.resume(thread)
-    assert platform.wait() == STOP_SYSCALL
+    assert guest.next_stop(platform) == STOP_SYSCALL
     for _ in range(20):
         child = thread.clone(share_memory=False, same_group=False)
         assert isinstance(child, PtraceThread)
@@ -299,7 +297,7 @@ def test_tracing_is_up_before_anything_of_a_copy_runs(
         assert "State:\tt (tracing stop)\n" in text
         thread.kill()
         platform.resume(child)
-        while platform.wait() != STOP_SYSCALL or platform.thread is not child:
+        while guest.next_stop(platform) != STOP_SYSCALL or platform.thread is not child:
             pass
         thread = child
     thread.kill()

@@ -127,7 +127,7 @@ def test_a_copy_has_the_registers_of_the_call(
     """clone3(2) in glibc keeps the function in RDX and its argument in R8."""
     parent = start(ONE_CALL)
     platform.resume(parent)
-    assert platform.wait() == STOP_SYSCALL
+    assert guest.next_stop(platform) == STOP_SYSCALL
     child = parent.clone(share_memory=share_memory, same_group=same_group)
     assert isinstance(child, PtraceThread)
     regs = child.registers()
@@ -267,19 +267,19 @@ def test_an_interrupted_call_shows_no_restart_code(
     """At the stop of an interrupt the host may be about to make a passed-on call again."""
     thread = start("void guest_main(ul *stack) { leave(sys(34, 0, 0, 0) & 0xffff); }")
     platform.resume(thread)
-    assert platform.wait() == STOP_SYSCALL
+    assert guest.next_stop(platform) == STOP_SYSCALL
     thread.pass_on()  # pause(2), which only a signal ends
     ip = thread.ip
     platform.resume(thread)
     guest.run_for(platform, 0.1)  # it is asleep in the host
     thread.interrupt()
-    assert platform.wait() == STOP_INTERRUPTED
+    assert guest.next_stop(platform) == STOP_INTERRUPTED
     regs = thread.registers()
     assert (regs.rax, regs.rip) == (SYS_PAUSE, ip - 2)
     # A signal frame would be made of these, and the call made again after it.
     thread.set_registers(regs)
     platform.resume(thread)
-    assert platform.wait() == STOP_SYSCALL
+    assert guest.next_stop(platform) == STOP_SYSCALL
     assert (thread.number, thread.ip) == (SYS_PAUSE, ip)
     thread.finish(42)
     assert guest.run(platform, thread, {}) == 42
@@ -296,11 +296,11 @@ def test_a_blocked_call_can_be_left_for_a_handler(
     """
     thread = start(source)
     platform.resume(thread)
-    assert platform.wait() == STOP_SYSCALL
+    assert guest.next_stop(platform) == STOP_SYSCALL
     handler = thread.a0
     thread.finish(0)
     platform.resume(thread)
-    assert platform.wait() == STOP_SYSCALL
+    assert guest.next_stop(platform) == STOP_SYSCALL
     assert thread.number == SYS_PAUSE
     thread.interrupt()  # nothing to interrupt, and no stop of it later
     regs = thread.registers()
@@ -353,7 +353,7 @@ def test_registers_that_make_no_sense_are_a_fault_of_the_guest(
     source = 'void guest_main(ul *stack) { sys(39, 0, 0, 0); __asm__("push %rax"); leave(3); }'
     thread = start(source)
     platform.resume(thread)
-    assert platform.wait() == STOP_SYSCALL
+    assert guest.next_stop(platform) == STOP_SYSCALL
     regs = thread.registers()
     setattr(regs, name, value)
     regs.cs = 0x10
@@ -362,7 +362,7 @@ def test_registers_that_make_no_sense_are_a_fault_of_the_guest(
     regs.orig_rax = 59
     thread.set_registers(regs)
     platform.resume(thread)
-    assert platform.wait() == STOP_SIGNAL
+    assert guest.next_stop(platform) == STOP_SIGNAL
     assert thread.signal_number in (signal.SIGSEGV, signal.SIGBUS, signal.SIGTRAP)
     after = thread.registers()
     assert (after.cs, after.ss) == (0x33, 0x2B)

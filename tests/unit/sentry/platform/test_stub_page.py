@@ -66,7 +66,7 @@ def test_a_syscall_planted_at_the_stub_address_is_intercepted(
     thread = start(ESCAPE)
     for _ in range(forks):
         platform.resume(thread)
-        platform.wait()
+        guest.next_stop(platform)
         child = thread.clone(share_memory=False, same_group=False)
         thread.kill()
         assert isinstance(child, PtraceThread)

@@ -31,7 +31,7 @@ def stubs(platform: PtracePlatform, start: Callable[..., PtraceThread]) -> dict[
     """Return a stub of each kind by what it is."""
     thread = start("void guest_main(ul *stack) { sys(39, 0, 0, 0); leave(0); }")
     platform.resume(thread)
-    assert platform.wait() == STOP_SYSCALL
+    assert guest.next_stop(platform) == STOP_SYSCALL
     forked = thread.clone(share_memory=False, same_group=False)
     shares = thread.clone(share_memory=True, same_group=False)
     inner = thread.clone(share_memory=True, same_group=True)
@@ -168,5 +168,5 @@ def test_a_template_that_was_killed_is_noticed(platform: PtracePlatform) -> None
     thread = platform.load([], MemoryLayout())
     os.kill(platform.template.pid, 9)
     with pytest.raises(RuntimeError, match="template"):
-        platform.wait()
+        guest.next_stop(platform)
     os.kill(thread.host_tid, 9)
