@@ -123,7 +123,7 @@ def sys_pause(task: Task) -> int:
 
 
 def sys_restart_syscall(task: Task) -> int:
-    """restart_syscall(2): calls are run again by the sentry itself, so there is never one to go on."""
+    """restart_syscall(2): the sentry runs calls again itself, so there is never one to go on."""
     raise SysError(EINTR)
 
 

@@ -105,9 +105,7 @@ class Placement:
         if self._is_contended() and self.home != NO_HOME:
             self._leave_home()
             changed = True
-        self._set_tick(
-            SHORTEST_TICK_NS if changed else min(2 * self._tick_ns, LONGEST_TICK_NS)
-        )
+        self._set_tick(SHORTEST_TICK_NS if changed else min(2 * self._tick_ns, LONGEST_TICK_NS))
 
     def _sort_threads(self, stops: int) -> bool:
         """Send away and bring back; return whether any thread was."""
