@@ -3,11 +3,15 @@
 One thread, no locks: each thing is handled to its end before the next.
 """
 
+from sentry.abi.errno import EFAULT
+from sentry.abi.signal import SI_KERNEL, SIGSEGV
 from sentry.kernel import delivery, exit
 from sentry.kernel.blocking import BLOCKED, DONE, PASS_ON
 from sentry.kernel.kernel import Kernel
+from sentry.kernel.signal import fault_info
 from sentry.kernel.task import TASK_BLOCKED, TASK_DEAD, TASK_GUEST, TASK_HELD, TASK_READY, Task
 from sentry.log import describe_exception
+from sentry.mm.user import VSYSCALL_START
 from sentry.platform.interface import (
     STOP_EXITED,
     STOP_HOST_EVENT,
@@ -130,6 +134,9 @@ class Loop:
             return
         task.call.end()
         thread.finish(result)
+        if result == -EFAULT and thread.ip >= VSYSCALL_START:
+            # Linux does not return that from there (linux: emulate_vsyscall).
+            delivery.force(task, fault_info(SIGSEGV, SI_KERNEL, 0))
         if task.has_signal or task.hold:
             self._return_to_guest(task, result)
         else:

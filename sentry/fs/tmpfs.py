@@ -6,8 +6,8 @@ the sandbox's control group.  Everything else is a few fields.
 
 from typing import Final
 
-from sentry.abi.errno import EACCES, EEXIST, EINVAL, EISDIR, ENODATA, ENODEV, ENOSPC, ENOTEMPTY
-from sentry.abi.fcntl import O_ACCMODE, O_APPEND, O_RDWR, O_WRONLY
+from sentry.abi.errno import EACCES, EEXIST, EINVAL, EISDIR, ENODATA, ENOSPC, ENOTEMPTY
+from sentry.abi.fcntl import O_ACCMODE, O_APPEND, O_RDONLY, O_RDWR, O_WRONLY
 from sentry.abi.mman import MAP_PRIVATE, MAP_TYPE
 from sentry.abi.stat import S_IFDIR, S_IFLNK, S_IFMT, S_IFREG
 from sentry.errors import SysError
@@ -89,6 +89,7 @@ class TmpInode(Inode):
         self.target = b""  # of a symbolic link
         self.children: dict[bytes, TmpInode] = {}
         self.memory_fd = -1  # of a regular file; -1: empty and never opened
+        self.read_only_fd = -1  # of the same, once it was needed
         self.charged = 0
         self.opens = 0
         self.xattrs: dict[bytes, bytes] = {}
@@ -151,6 +152,12 @@ class TmpInode(Inode):
             self.memory_fd = hostfiles.make_memory_file("tmpfs")
         return self.memory_fd
 
+    def read_only_contents(self) -> int:
+        """Return a host descriptor from which no mapping can be made writable."""
+        if self.read_only_fd < 0:
+            self.read_only_fd = hostfiles.PROC.reopen(self.contents(), O_RDONLY)
+        return self.read_only_fd
+
     def reserve(self, end: int) -> None:
         """Account for a file that reaches to `end`; SysError(ENOSPC) if there is no room."""
         needed = (end + PAGE - 1) & -PAGE
@@ -178,6 +185,9 @@ class TmpInode(Inode):
         if self.memory_fd >= 0:
             hostfiles.close(self.memory_fd)
             self.memory_fd = -1
+        if self.read_only_fd >= 0:
+            hostfiles.close(self.read_only_fd)
+            self.read_only_fd = -1
         self.filesystem.charge(-self.charged)
         self.charged = 0
         self.filesystem.inodes -= 1
@@ -367,7 +377,7 @@ class TmpFile(File):
             raise SysError(EACCES)
         if flags & MAP_TYPE != MAP_PRIVATE and access != O_RDWR:
             # mprotect(2) later must not make a file writable that was opened for reading.
-            raise SysError(ENODEV)
+            return self._tmp.read_only_contents()
         return self._tmp.contents()
 
     def sync(self, *, data_only: bool) -> None:

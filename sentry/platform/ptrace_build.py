@@ -22,8 +22,10 @@ int pt_set_registers(int tid, const unsigned long *regs);
 int pt_get_fp_state(int tid, char *buffer, int room);
 int pt_set_fp_state(int tid, const char *state, int size);
 int pt_interrupt(int tid);
+int pt_leave_vsyscall(int tid, long result);
 int pt_kill_group(int tgid);
 int pt_exit_thread(int tid);
+int pt_exit_past_call(int tid, unsigned long *saved);
 long pt_execute(int tid, unsigned long *saved, int at_call, long number, long a0, long a1,
                 long a2, long a3, long a4, long a5);
 long pt_rewrite(int tid, int *moved, long a0, long a1, long a2, long a3, long a4, long a5);

@@ -122,6 +122,11 @@ def sys_pause(task: Task) -> int:
     return sleep(task, 0)
 
 
+def sys_restart_syscall(task: Task) -> int:
+    """restart_syscall(2): the sentry runs calls again itself, so there is never one to go on."""
+    raise SysError(EINTR)
+
+
 def sys_rt_sigreturn(task: Task) -> int:
     """sigreturn(2)."""
     delivery.sigreturn(task)

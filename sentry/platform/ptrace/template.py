@@ -1,8 +1,8 @@
 """The template: a traced child with an empty address space, copied for each exec.
 
 What a guest could learn or use of ours is taken away in this order: our
-mappings, the place of the vDSO, our mmap base (by a reservation of random
-size below it), the vector registers; last comes the seccomp filter, so that
+mappings, the place of the vDSO, our mmap base (by a reservation around it that
+ends at random below), the vector registers; last comes the seccomp filter, so that
 from then on no call of it or of its copies goes unseen.
 """
 
@@ -34,9 +34,16 @@ END_OF_LIST: Final = 0xFFFF_FFFF_FFFF_FFFF
 
 PAGE_SIZE: Final = 4096
 TASK_SIZE: Final = 0x7FFF_FFFF_F000
-# Below the 16 GiB in which stacks are (linux: stack_maxrandom_size).
-VDSO_AREA: Final = 0x7FFB_0000_0000
-VDSO_AREA_PAGES: Final = 0xF0000
+# The host keeps its mmap base below the uppermost 16 GiB (linux: mmap_base and
+# stack_maxrandom_size).  Guests have their stacks in the upper half of these.
+VDSO_AREA: Final = 0x7FFC_0000_0000
+VDSO_AREA_PAGES: Final = 0x1F0000
+# Where the host's mmap base is otherwise (linux: mmap_base): below a third of the
+# address space with an unlimited stack, above it with vm.legacy_va_layout.
+LOW_AREA_END: Final = 0x2000_0000_0000
+LEGACY_AREA: Final = 0x2AAA_0000_0000
+LEGACY_AREA_END: Final = 0x4000_0000_0000
+HIGH_AREA: Final = 0x7480_0000_0000  # above where program interpreters are loaded
 RESERVATION_PAGES: Final = 1 << 31
 LOWEST_ADDRESS: Final = 0x10000
 
@@ -49,7 +56,9 @@ SYS_SECCOMP: Final = 317
 SYS_MSEAL: Final = 462
 MAP_PRIVATE: Final = 0x2
 MAP_ANONYMOUS: Final = 0x20
+MAP_FIXED: Final = 0x10
 MAP_NORESERVE: Final = 0x4000
+MAP_FIXED_NOREPLACE: Final = 0x100000
 MREMAP_MAYMOVE_FIXED: Final = 3
 PR_SET_MM: Final = 35
 PR_SET_MM_MAP: Final = 14
@@ -85,6 +94,25 @@ def parse_maps(maps: bytes) -> list[Mapping]:
 def random_below(limit: int) -> int:
     """Return a number in [0, limit) from the host's cryptographic source."""
     return int.from_bytes(os.getrandom(16), "little") % limit
+
+
+def covers_stub(call: HostCall) -> bool:
+    """Return whether the call maps something where the running list itself is."""
+    number, address, size, _, flags, _, _ = call
+    if number != SYS_MMAP or not (address or flags & MAP_FIXED):
+        return False
+    return address < STUB_END and address + size > STUB_CODE
+
+
+def surroundings(start: int, end: int) -> tuple[int, int]:
+    """Return the reservation [start, end) without the end that is the host's mmap base."""
+    if start >= HIGH_AREA:
+        return start, max(end, VDSO_AREA)
+    if end <= LOW_AREA_END:
+        return start, LOW_AREA_END
+    if LEGACY_AREA <= start < LEGACY_AREA_END:
+        return LEGACY_AREA, end
+    return start, end
 
 
 class Template:
@@ -131,20 +159,32 @@ class Template:
         self._run(calls)
 
     def _hide_mmap_base(self) -> None:
+        """Reserve the surroundings of our mmap base, to a random distance from it.
+
+        Without it the guest's first mapping would tell the base; were the base
+        an end of the reservation, a search for what is taken would.
+        """
         before = {m.start for m in self._mappings()}
         size = (1 + random_below(RESERVATION_PAGES)) * PAGE_SIZE
-        flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
-        self._run([(SYS_MMAP, 0, size, 0, flags, MASK, 0)])
+        self._reserve(0, size, 0)
         added = [m for m in self._mappings() if m.start not in before]
         if len(added) != 1 or len(before) > 5:
             raise RuntimeError("the template has mappings that it should not have")
-        self.reserved_start = added[0].start
-        self.reserved_end = added[0].end
+        start, end = surroundings(added[0].start, added[0].end)
+        if start < added[0].start:
+            self._reserve(start, added[0].start - start, MAP_FIXED_NOREPLACE)
+        if end > added[0].end:
+            self._reserve(added[0].end, end - added[0].end, MAP_FIXED_NOREPLACE)
+        self.reserved_start, self.reserved_end = start, end
         try:
-            self._run([(SYS_MSEAL, self.reserved_start, size, 0, 0, 0, 0)])
+            self._run([(SYS_MSEAL, start, end - start, 0, 0, 0, 0)])
         except SysError:
             # Before Linux 6.10 a guest can unmap it and learn our mmap base.
             return
+
+    def _reserve(self, address: int, size: int, flags: int) -> None:
+        flags |= MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
+        self._run([(SYS_MMAP, address, size, 0, flags, MASK, 0)])
 
     def _mappings(self) -> list[Mapping]:
         return parse_maps(read_proc_file(self.proc_fd, f"{self.pid}/maps"))
@@ -195,14 +235,8 @@ class Template:
 
         SysError with the error of the first call that failed.
         """
-        for call in calls:
-            if (
-                call[0] == SYS_MMAP
-                and call[1] < STUB_END
-                and call[1] + call[2] > STUB_CODE
-                and call[1]
-            ):
-                raise SysError(ENOMEM)  # where the list itself is
+        if any(covers_stub(call) for call in calls):
+            raise SysError(ENOMEM)
         if self.pool:
             tid, cpu = self.pool.popitem()
             cpu = self._placement.bring(tid, cpu)

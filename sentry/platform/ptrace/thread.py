@@ -40,7 +40,6 @@ USER_DS: Final = 0x2B
 VSYSCALL_START: Final = 0xFFFF_FFFF_FF60_0000
 FP_ROOM: Final = 16384
 
-SYS_EXIT: Final = 60
 CLONE_VM: Final = 0x100
 CLONE_FS: Final = 0x200
 CLONE_FILES: Final = 0x400
@@ -234,9 +233,19 @@ class PtraceThread(GuestThread):
             raise SysError(EINVAL)
         # Any other error: it was killed, and its end will be reported.
 
+    def _leave_vsyscall(self) -> None:
+        """Finish a call of the vsyscall page: no other registers can be set in it."""
+        lib.pt_leave_vsyscall(self.host_tid, self.result)
+        # An error is that of a thread that was killed, and its end will be reported.
+        self.state = ELSEWHERE
+        self.is_in_call = False
+        self.action = RESUME_PLAIN
+
     def registers(self) -> Registers:
         if self.saved is None:
             self.saved = new_registers()
+        if self.action == RESUME_WITH_RESULT and self.ip >= VSYSCALL_START:
+            self._leave_vsyscall()
         if self.state != PAST_CALL:
             lib.pt_get_registers(self.host_tid, self.saved)
         regs = Registers()
@@ -350,4 +359,4 @@ class PtraceThread(GuestThread):
         elif self.state == PAST_CALL or self.state == REWRITTEN:
             self._begin_call()
             assert self.saved is not None
-            lib.pt_execute(self.host_tid, self.saved, 0, SYS_EXIT, 0, 0, 0, 0, 0, 0)
+            lib.pt_exit_past_call(self.host_tid, self.saved)

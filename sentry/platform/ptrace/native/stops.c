@@ -243,9 +243,22 @@ int pt_wait(int tid, int action, long result, int running)
     }
 }
 
+static int is_restart(long result) { return result <= -512 && result >= -516; }
+
+// The registers as the guest may see them.  A call that was passed on may have
+// been interrupted: its result is the host's own then (ERESTARTSYS and its kin,
+// linux/errno.h), and the thread is about to make the call again.
 int pt_get_registers(int tid, unsigned long *regs)
 {
-    return ptrace(PTRACE_GETREGS, tid, 0, regs) < 0 ? -errno : 0;
+    struct user_regs_struct *r = (struct user_regs_struct *)regs;
+    if (ptrace(PTRACE_GETREGS, tid, 0, r) < 0)
+        return -errno;
+    if ((long)r->orig_rax >= 0 && is_restart((long)r->rax)) {
+        r->rip -= 2;
+        r->rax = r->orig_rax;
+        r->orig_rax = -1UL;
+    }
+    return 0;
 }
 
 int pt_set_registers(int tid, const unsigned long *regs)
@@ -268,6 +281,28 @@ int pt_set_fp_state(int tid, const char *state, int size)
 int pt_interrupt(int tid) { return ptrace(PTRACE_INTERRUPT, tid, 0, 0) < 0 ? -errno : 0; }
 
 int pt_kill_group(int tgid) { return kill(tgid, SIGKILL) < 0 ? -errno : 0; }
+
+// Lets a thread that is stopped in the vsyscall page return from there with
+// `result`, and stops it at its next instruction: the host kills it should it
+// leave that page in any other way (linux: emulate_vsyscall).
+int pt_leave_vsyscall(int tid, long result)
+{
+    int status, error;
+
+    if (ptrace(PTRACE_INTERRUPT, tid, 0, 0) < 0)
+        return -errno;
+    pt_resume(tid, RESUME_WITH_RESULT, result);
+    for (;;) {
+        error = wait_for_stop(tid, &status);
+        if (error)
+            return error;
+        if (IS_EVENT_STOP(status))
+            return 0;
+        // Signals from outside are dropped.
+        if (ptrace(PTRACE_CONT, tid, 0, 0) < 0)
+            return -errno;
+    }
+}
 
 // Ends one thread that is stopped at a system call: the call becomes exit(2).
 int pt_exit_thread(int tid)
@@ -310,7 +345,14 @@ static int step_into_call(pid_t tid, const struct user_regs_struct *saved)
     }
 }
 
-static int is_restart(long result) { return result <= -512 && result >= -516; }
+// Ends one thread that was stopped at a system call, before an earlier call
+// here.  Does not wait for its end: the leader of a process is not reported
+// before its last thread is gone.
+int pt_exit_past_call(int tid, unsigned long *saved)
+{
+    int error = step_into_call(tid, (struct user_regs_struct *)saved);
+    return error ? error : pt_exit_thread(tid);
+}
 
 // Runs one call in a thread and leaves it at the call's exit stop, with the
 // registers of the call.
