@@ -5,7 +5,6 @@ in the foreground copy between it and their own terminal.
 """
 
 import _socket
-import array
 import fcntl
 import posix
 import select
@@ -13,6 +12,7 @@ import termios
 
 from runsc.errors import RunscError, describe
 from runsc.sandbox import signals
+from runsc.sandbox.client import pack_descriptors
 
 _COPY_BYTES = 65536
 
@@ -32,7 +32,7 @@ class Console:
         client = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
         try:
             client.connect(path)
-            rights = array.array("i", [self.master_fd])
+            rights = pack_descriptors([self.master_fd])
             client.sendmsg([b"/dev/ptmx"], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, rights)])
         except OSError as error:
             reason = describe(OSError(error.errno, error.strerror))
