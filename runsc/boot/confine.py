@@ -20,7 +20,7 @@ from typing import Final
 from runsc.boot import host_calls
 from runsc.boot.descriptors import Descriptors
 from runsc.boot.hostfilter import HostFilter
-from runsc.sandbox import hostcalls
+from runsc.sandbox import attributes, hostcalls
 
 # What directfs does for the container's root needs these on the host
 # (capabilities(7)); CAP_MKNOD, CAP_SYS_PTRACE and CAP_KILL are not among them.
@@ -84,7 +84,7 @@ def drop_privileges() -> None:
     hostcalls.drop_bounding_set(0)
     hostcalls.prctl(hostcalls.PR_SET_SECUREBITS, hostcalls.SECUREBITS_LOCKED)
     hostcalls.capset(keep, keep, 0)
-    hostcalls.set_no_new_privs()
+    attributes.set_no_new_privs()
 
 
 def raise_descriptor_limit() -> tuple[int, int]:
@@ -129,5 +129,5 @@ def seal(descriptors: Descriptors, proc_fd: int, host_filter: HostFilter) -> Non
     if strangers:
         raise ConfinementError("descriptors that nobody declared: " + ", ".join(strangers))
     forget_files()
-    hostcalls.set_dumpable(dumpable=False)
+    attributes.set_dumpable(dumpable=False)
     host_filter.load()

@@ -16,7 +16,7 @@ from config.jsontext import loads
 from config.oci import Process, read_process
 from runsc.errors import NotRunningError, RunscError, describe
 from runsc.log import LOG, one_line
-from runsc.sandbox import hostcalls, signals
+from runsc.sandbox import attributes, signals
 from runsc.sandbox.cgroup import Cgroup
 from runsc.sandbox.client import Connection
 from runsc.sandbox.console import Console, take_as_controlling
@@ -229,7 +229,7 @@ def _run_stand_in(
     """Become the stand-in; never returns."""
     try:
         posix.setsid()
-        hostcalls.set_process_name("runsc-exec")
+        attributes.set_name("runsc-exec")
         if slave_fd >= 0:
             take_as_controlling(slave_fd)
         keep = {told_fd, go_fd, *LOG.descriptors(), *range(3, 3 + options.preserve_fds)}

@@ -16,7 +16,7 @@ from config.launch import Launch, MountSource
 from config.oci import Spec
 from runsc.errors import RunscError, describe
 from runsc.log import LOG, one_line
-from runsc.sandbox import console, hostcalls, signals
+from runsc.sandbox import attributes, console, hostcalls, signals
 
 # Named by text: the host side must not depend on the sandbox side.
 BOOT_MODULE = "runsc.boot.start"
@@ -155,7 +155,7 @@ def _traceback() -> str:
 def _prepare_child(launch: Launch, go_fd: int) -> None:
     signals.reset()
     posix.setsid()
-    hostcalls.set_process_name("runsc-sandbox")
+    attributes.set_name("runsc-sandbox")
     posix.chdir("/")
     posix.umask(0)
     if launch.terminal:
