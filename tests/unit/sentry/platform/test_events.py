@@ -204,6 +204,58 @@ def test_a_leader_that_ends_first_is_no_end_of_its_process(
     assert guest.wait_until_gone([leader.host_tid, sibling.host_tid], 2) == []
 
 
+def map_file(thread: PtraceThread) -> None:
+    with open("/proc/self/exe", "rb") as file:
+        assert thread.execute(SYS_MMAP, 0, 4096, 1, 2, file.fileno(), 0) > 0
+
+
+def map_and_finish(thread: PtraceThread) -> None:
+    map_file(thread)
+    thread.finish(5)
+
+
+def fork_and_finish(thread: PtraceThread) -> None:
+    thread.clone(share_memory=False, same_group=False).kill()
+    thread.finish(5)
+
+
+MAPPER = r"""
+void guest_main(ul *stack) { for (;;) sys6(9, 1, 2, 3, 4, 5, 6); }
+"""
+
+
+@pytest.mark.parametrize("before", [one, map_file, map_and_finish, fork_and_finish])
+@pytest.mark.parametrize("which", [0, 1])
+def test_one_thread_is_ended_wherever_it_is_stopped(
+    platform: PtracePlatform,
+    start: Callable[..., PtraceThread],
+    before: Callable[[PtraceThread], None],
+    which: int,
+) -> None:
+    """By an execve(2) of another, say; the leader of a process is not reported before the last."""
+    leader = start(MAPPER)
+    platform.resume(leader)
+    assert guest.next_stop(platform) == STOP_SYSCALL
+    threads = [leader, *make_threads(platform, leader, 1)]
+    leader.finish(0)
+    for thread in threads:
+        platform.resume(thread)
+        assert guest.next_stop(platform) == STOP_SYSCALL
+    ended, other = threads[which], threads[1 - which]
+    before(ended)
+    ended.kill()
+    deadline = time.monotonic() + 2
+    task = Path(f"/proc/{leader.host_tid}/task/{ended.host_tid}/stat")
+    while task.exists() and task.read_text().rpartition(")")[2].split()[0] not in "ZX":
+        assert time.monotonic() < deadline, "it is still there"
+        time.sleep(0.01)
+    other.finish(0)
+    platform.resume(other)
+    assert guest.next_stop(platform) == STOP_SYSCALL
+    assert platform.thread is other
+    other.kill()
+
+
 def test_a_process_that_the_host_ends_takes_every_thread(
     platform: PtracePlatform, start: Callable[..., PtraceThread]
 ) -> None:
@@ -241,13 +293,13 @@ def test_a_killed_thread_fails_calls_without_blocking(
         thread.execute(SYS_GETPID)
     with pytest.raises(SysError):
         thread.clone(share_memory=False, same_group=False)
-    with pytest.raises(SysError):
-        thread.memory.read(thread.ip, 2)
     thread.registers()
     thread.set_registers(thread.registers())
     assert guest.next_stop(platform) == STOP_EXITED
     assert platform.thread is thread
     assert thread.exit_status == signal.SIGKILL
+    with pytest.raises(SysError):
+        thread.memory.read(thread.ip, 2)
 
 
 def test_a_stub_that_is_stopped_by_a_fault_is_no_end(
