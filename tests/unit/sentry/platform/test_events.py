@@ -1,6 +1,7 @@
 """Stops that nobody asked for, and ends in any order (ptrace(2), "Stopped states")."""
 
 import os
+import select
 import signal
 import subprocess
 import threading
@@ -13,9 +14,11 @@ import pytest
 from sentry.errors import SysError
 from sentry.platform.interface import (
     STOP_EXITED,
+    STOP_HOST_EVENT,
     STOP_INTERRUPTED,
     STOP_SIGNAL,
     STOP_SYSCALL,
+    HostWatcher,
     MemoryLayout,
 )
 from sentry.platform.ptrace.platform import PtracePlatform
@@ -355,3 +358,43 @@ def test_tracing_is_up_before_anything_of_a_copy_runs(
             pass
         thread = child
     thread.kill()
+
+
+class BadWatcher(HostWatcher):
+    """Raises when it is told anything."""
+
+    def on_host_ready(self, events: int) -> None:
+        raise KeyError("a bug")
+
+
+class Counter(HostWatcher):
+    """Counts what it is told."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def on_host_ready(self, events: int) -> None:
+        self.count += 1
+
+
+def test_a_watcher_with_a_bug_is_not_asked_again(platform: PtracePlatform) -> None:
+    """And the others are: the same event is reported for them."""
+    pipes = [os.pipe(), os.pipe()]
+    counter = Counter()
+    platform.watch(pipes[0][0], select.POLLIN, BadWatcher())
+    platform.watch(pipes[1][0], select.POLLIN, counter)
+    for _, write_end in pipes:
+        os.write(write_end, b"x")
+    bugs = 0
+    for _ in range(4):
+        assert platform.wait() == STOP_HOST_EVENT
+        try:
+            platform.dispatch()
+        except KeyError:
+            bugs += 1
+    assert bugs == 1
+    assert counter.count >= 3
+    for read_end, write_end in pipes:
+        platform.unwatch(read_end)
+        os.close(read_end)
+        os.close(write_end)
