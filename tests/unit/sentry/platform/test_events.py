@@ -4,6 +4,7 @@ import os
 import select
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -27,6 +28,7 @@ from sentry.platform.ptrace_build import NATIVE
 from tests.unit.sentry.platform import guest
 
 HERE = Path(__file__).parent
+ROOT = HERE.parents[3]
 SYS_GETPID, SYS_MMAP, SYS_PAUSE = 39, 9, 34
 FOREIGN = [
     signal.SIGSTOP,
@@ -398,3 +400,26 @@ def test_a_watcher_with_a_bug_is_not_asked_again(platform: PtracePlatform) -> No
         platform.unwatch(read_end)
         os.close(read_end)
         os.close(write_end)
+
+
+EARLY_FILTER = """
+import os
+from runsc.boot.host_calls import sandbox_calls
+from runsc.boot.hostfilter import HostFilter
+from sentry.platform._ptrace import lib
+host_filter = HostFilter(sandbox_calls(), trap=False)
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+# No other thread on this processor runs before this one sleeps.
+os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+assert lib.pt_start() == 0
+host_filter.load()
+lib.pt_stop()
+os._exit(23)
+"""
+
+
+@pytest.mark.root
+def test_the_helper_is_set_up_before_a_filter_can_come() -> None:
+    """The C library begins a thread with calls that the sandbox may not make (rseq(2))."""
+    done = subprocess.run([sys.executable, "-c", EARLY_FILTER], check=False, cwd=ROOT, timeout=60)
+    assert done.returncode == 23
