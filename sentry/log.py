@@ -20,12 +20,16 @@ class Log:
 
 
 def describe_exception() -> str:
-    """Return the exception being handled with its frames, innermost last, and what it came from.
+    """Return the exception that is being handled, as `describe_error` has it."""
+    return describe_error(sys.exc_info()[1])
+
+
+def describe_error(error: BaseException | None) -> str:
+    """Return an exception with its frames, innermost last, and what it came from.
 
     As the standard library's `traceback`, which is dear to load and would look
     for the source code.
     """
-    error = sys.exc_info()[1]
     parts: list[str] = []
     while error is not None and len(parts) < 8:
         lines = []

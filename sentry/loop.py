@@ -4,7 +4,7 @@ One thread, no locks: each thing is handled to its end before the next.
 """
 
 from sentry.abi.errno import EFAULT
-from sentry.abi.signal import SI_KERNEL, SIGSEGV
+from sentry.abi.signal import SI_KERNEL, SIGKILL, SIGSEGV
 from sentry.kernel import delivery, exit
 from sentry.kernel.blocking import BLOCKED, DONE, PASS_ON
 from sentry.kernel.kernel import Kernel
@@ -44,9 +44,7 @@ class Loop:
             self._set_timer()
             kind = platform.wait()
             if kind == STOP_HOST_EVENT:
-                self._timer_ns = 0
-                kernel.timers.run_due(kernel.clock.monotonic_ns())
-                platform.dispatch()
+                self._on_host_event()
                 continue
             thread = platform.thread
             if thread is None:
@@ -66,6 +64,16 @@ class Loop:
         if deadline_ns and (self._timer_ns == 0 or deadline_ns < self._timer_ns):
             self._timer_ns = deadline_ns
             self._platform.set_timer(deadline_ns)
+
+    def _on_host_event(self) -> None:
+        """Fire the timers that are due and tell who watches ready descriptors."""
+        kernel = self._kernel
+        self._timer_ns = 0
+        try:
+            kernel.timers.run_due(kernel.clock.monotonic_ns())
+            self._platform.dispatch()
+        except Exception:  # noqa: BLE001  a bug of ours must not end the sandbox
+            kernel.log.warning("a bug in a timer or a watcher:\n" + describe_exception())
 
     def _on_stop(self, task: Task, kind: int) -> None:
         try:
@@ -172,4 +180,9 @@ class Loop:
             f"task {task.tid} ({task.comm!r}) ends because of a bug in call {task.thread.number}:\n"
             + describe_exception()
         )
-        exit.kill_group(task.group, 9)
+        try:
+            exit.kill_group(task.group, SIGKILL)
+        except Exception:  # noqa: BLE001  as above, once more
+            self._kernel.log.warning("and its end has a bug too:\n" + describe_exception())
+            for thread in [other.thread for other in task.group.tasks] + [task.thread]:
+                thread.kill()

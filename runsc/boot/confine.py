@@ -14,13 +14,14 @@ import resource
 import sys
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
-from types import ModuleType
+from types import ModuleType, TracebackType
 from typing import Final
 
 from runsc.boot import host_calls
 from runsc.boot.descriptors import Descriptors
 from runsc.boot.hostfilter import HostFilter
 from runsc.sandbox import attributes, hostcalls
+from sentry.log import describe_error
 
 # What directfs does for the container's root needs these on the host
 # (capabilities(7)); CAP_MKNOD, CAP_SYS_PTRACE and CAP_KILL are not among them.
@@ -117,10 +118,25 @@ class ImportRefuser:
         raise ImportError(f"{name}: nothing is imported once the sandbox is confined")
 
 
+def show_uncaught(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Print what nobody caught (sys.excepthook)."""
+    sys.stderr.write(describe_error(error))
+
+
+def show_unraisable(what: "sys.UnraisableHookArgs") -> None:
+    """Print what could not be raised: from finalisers, and from what C calls back."""
+    sys.stderr.write(describe_error(what.exc_value))
+
+
 def forget_files() -> None:
-    """Keep the interpreter from looking for modules, which would kill it."""
+    """Keep the interpreter from looking for modules and source code, which would kill it."""
     sys.meta_path[:] = [ImportRefuser()]
     sys.path.clear()
+    # The interpreter's own hooks open the source files, by absolute path.
+    sys.excepthook = show_uncaught
+    sys.unraisablehook = show_unraisable
 
 
 def seal(descriptors: Descriptors, proc_fd: int, host_filter: HostFilter) -> None:

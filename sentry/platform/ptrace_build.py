@@ -18,6 +18,7 @@ struct pt_stop *pt_stop_buffer(void);
 void pt_resume(int tid, int action, long result);
 int pt_wait(int tid, int action, long result, int running);
 int pt_get_registers(int tid, unsigned long *regs);
+int pt_get_guest_registers(int tid, unsigned long *regs);
 int pt_set_registers(int tid, const unsigned long *regs);
 int pt_get_fp_state(int tid, char *buffer, int room);
 int pt_set_fp_state(int tid, const char *state, int size);

@@ -24,7 +24,10 @@ def attacker(busybox_rootfs: Path, tmp_path: Path) -> Iterator[Callable[[str], P
 
         def build(name: str) -> Path:
             command = ["gcc", "-O1", "-w", "-static", "-pthread", "-o", str(root / "bin" / name)]
-            subprocess.run([*command, str(GUESTS / f"{name}.c")], check=True, timeout=60)
+            source = GUESTS / f"{name}.c"
+            if '".globl first' in source.read_text():
+                command.append("-Wl,-e,first")
+            subprocess.run([*command, str(source)], check=True, timeout=60)
             return root
 
         yield build

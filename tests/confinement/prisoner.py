@@ -8,6 +8,7 @@ import ctypes
 import os
 import sys
 import threading
+from types import TracebackType
 
 from runsc.boot import confine
 from runsc.boot.descriptors import Descriptors
@@ -160,6 +161,31 @@ def describe_exception() -> str:
         raise ValueError("a bug")
     except ValueError:
         return log.describe_exception().splitlines()[-1]
+
+
+class Careless:
+    """Raises where nobody can catch it: the interpreter itself prints the traceback."""
+
+    def __del__(self) -> None:
+        raise ValueError("a bug in a finaliser")
+
+
+def unraisable() -> str:
+    careless = Careless()
+    del careless
+    return "alive"
+
+
+def uncaught() -> str:
+    sys.excepthook(*_error())
+    return "alive"
+
+
+def _error() -> tuple[type[BaseException], BaseException, TracebackType | None]:
+    try:
+        raise ValueError("a bug that nobody caught")
+    except ValueError as error:
+        return type(error), error, error.__traceback__
 
 
 def late_import() -> str:

@@ -193,19 +193,31 @@ class PtracePlatform(Platform):
     def dispatch(self) -> None:
         count = lib.pt_due_events()
         due = [(lib.pt_due_fd(i), lib.pt_due_bits(i)) for i in range(count)]
-        for host_fd, bits in due:
-            if host_fd == self.tick_fd:
-                lib.pt_set_tick(0)
-                self.placement.on_tick()
-                continue
-            if host_fd == self.timer_fd:
-                # Due once; the kernel knows its timers and sets the next.
-                self.set_timer(0)
-                continue
-            watcher = self.watchers.get(host_fd)
-            if watcher is not None:  # not unwatched by one before
-                watcher.on_host_ready(bits)
-        lib.pt_events_done()
+        try:
+            for host_fd, bits in due:
+                self._on_due(host_fd, bits)
+        finally:
+            # Also after a bug in one: what else is due is reported again.
+            lib.pt_events_done()
+
+    def _on_due(self, host_fd: int, bits: int) -> None:
+        if host_fd == self.tick_fd:
+            lib.pt_set_tick(0)
+            self.placement.on_tick()
+            return
+        if host_fd == self.timer_fd:
+            # Due once; the kernel knows its timers and sets the next.
+            self.set_timer(0)
+            return
+        watcher = self.watchers.get(host_fd)
+        if watcher is None:
+            return  # unwatched by one before
+        try:
+            watcher.on_host_ready(bits)
+        except Exception:
+            # It would be asked for ever.
+            self.unwatch(host_fd)
+            raise
 
     def running_count(self) -> int:
         return self.table.running

@@ -247,7 +247,7 @@ class PtraceThread(GuestThread):
         if self.action == RESUME_WITH_RESULT and self.ip >= VSYSCALL_START:
             self._leave_vsyscall()
         if self.state != PAST_CALL:
-            lib.pt_get_registers(self.host_tid, self.saved)
+            lib.pt_get_guest_registers(self.host_tid, self.saved)
         regs = Registers()
         (
             regs.r15,
@@ -357,6 +357,8 @@ class PtraceThread(GuestThread):
         if self.is_in_call:
             lib.pt_exit_thread(self.host_tid)
         elif self.state == PAST_CALL or self.state == REWRITTEN:
-            self._begin_call()
-            assert self.saved is not None
-            lib.pt_exit_past_call(self.host_tid, self.saved)
+            self.action = RESUME_PLAIN
+            saved = self._begin_call()
+            # `finish` may have made it forget which call it was in.
+            WORD.pack_into(ffi.buffer(saved), ORIG_RAX * 8, self.number & MASK)
+            lib.pt_exit_past_call(self.host_tid, saved)

@@ -13,6 +13,7 @@ static int is_armed;  // helper_epoll reports watched_epoll
 
 static pthread_t helper_thread;
 static int helper_is_up;
+static int helper_runs;  // set by the helper, which the C library has set up by then
 static int helper_quits;
 static pid_t kernel_pid, kernel_tid;
 
@@ -65,6 +66,8 @@ static int wait_idle(void)
 static void *help(void *unused)
 {
     (void)unused;
+    STORE(helper_runs, 1);
+    futex(&helper_runs, FUTEX_WAKE_PRIVATE, 1, NULL);
     while (!LOAD(helper_quits)) {
         struct epoll_event event;
         if (epoll_wait(helper_epoll, &event, 1, -1) < 1 || event.data.fd != watched_epoll)
@@ -153,7 +156,7 @@ static int start_events(void)
     kernel_pid = getpid();
     kernel_tid = (pid_t)syscall(SYS_gettid);
     watched_count = 2;  // the timer and the tick
-    is_armed = is_waiting = event_is_due = helper_quits = 0;
+    is_armed = is_waiting = event_is_due = helper_quits = helper_runs = 0;
     due_count = -1;
     watched_epoll = epoll_create1(EPOLL_CLOEXEC);
     helper_epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -184,6 +187,10 @@ static int start_events(void)
     int error = pthread_create(&helper_thread, NULL, help, NULL);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     helper_is_up = !error;
+    // The first that a new thread does is the C library's: rseq(2), set_robust_list(2).
+    // The sandbox's filter, which comes soon, would kill it for these.
+    while (helper_is_up && !LOAD(helper_runs))
+        futex(&helper_runs, FUTEX_WAIT_PRIVATE, 0, NULL);
     return -error;
 }
 

@@ -245,10 +245,15 @@ int pt_wait(int tid, int action, long result, int running)
 
 static int is_restart(long result) { return result <= -512 && result >= -516; }
 
+int pt_get_registers(int tid, unsigned long *regs)
+{
+    return ptrace(PTRACE_GETREGS, tid, 0, regs) < 0 ? -errno : 0;
+}
+
 // The registers as the guest may see them.  A call that was passed on may have
 // been interrupted: its result is the host's own then (ERESTARTSYS and its kin,
 // linux/errno.h), and the thread is about to make the call again.
-int pt_get_registers(int tid, unsigned long *regs)
+int pt_get_guest_registers(int tid, unsigned long *regs)
 {
     struct user_regs_struct *r = (struct user_regs_struct *)regs;
     if (ptrace(PTRACE_GETREGS, tid, 0, r) < 0)

@@ -1,8 +1,10 @@
 """Stops that nobody asked for, and ends in any order (ptrace(2), "Stopped states")."""
 
 import os
+import select
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -13,9 +15,11 @@ import pytest
 from sentry.errors import SysError
 from sentry.platform.interface import (
     STOP_EXITED,
+    STOP_HOST_EVENT,
     STOP_INTERRUPTED,
     STOP_SIGNAL,
     STOP_SYSCALL,
+    HostWatcher,
     MemoryLayout,
 )
 from sentry.platform.ptrace.platform import PtracePlatform
@@ -24,6 +28,7 @@ from sentry.platform.ptrace_build import NATIVE
 from tests.unit.sentry.platform import guest
 
 HERE = Path(__file__).parent
+ROOT = HERE.parents[3]
 SYS_GETPID, SYS_MMAP, SYS_PAUSE = 39, 9, 34
 FOREIGN = [
     signal.SIGSTOP,
@@ -204,6 +209,58 @@ def test_a_leader_that_ends_first_is_no_end_of_its_process(
     assert guest.wait_until_gone([leader.host_tid, sibling.host_tid], 2) == []
 
 
+def map_file(thread: PtraceThread) -> None:
+    with open("/proc/self/exe", "rb") as file:
+        assert thread.execute(SYS_MMAP, 0, 4096, 1, 2, file.fileno(), 0) > 0
+
+
+def map_and_finish(thread: PtraceThread) -> None:
+    map_file(thread)
+    thread.finish(5)
+
+
+def fork_and_finish(thread: PtraceThread) -> None:
+    thread.clone(share_memory=False, same_group=False).kill()
+    thread.finish(5)
+
+
+MAPPER = r"""
+void guest_main(ul *stack) { for (;;) sys6(9, 1, 2, 3, 4, 5, 6); }
+"""
+
+
+@pytest.mark.parametrize("before", [one, map_file, map_and_finish, fork_and_finish])
+@pytest.mark.parametrize("which", [0, 1])
+def test_one_thread_is_ended_wherever_it_is_stopped(
+    platform: PtracePlatform,
+    start: Callable[..., PtraceThread],
+    before: Callable[[PtraceThread], None],
+    which: int,
+) -> None:
+    """By an execve(2) of another, say; the leader of a process is not reported before the last."""
+    leader = start(MAPPER)
+    platform.resume(leader)
+    assert guest.next_stop(platform) == STOP_SYSCALL
+    threads = [leader, *make_threads(platform, leader, 1)]
+    leader.finish(0)
+    for thread in threads:
+        platform.resume(thread)
+        assert guest.next_stop(platform) == STOP_SYSCALL
+    ended, other = threads[which], threads[1 - which]
+    before(ended)
+    ended.kill()
+    deadline = time.monotonic() + 2
+    task = Path(f"/proc/{leader.host_tid}/task/{ended.host_tid}/stat")
+    while task.exists() and task.read_text().rpartition(")")[2].split()[0] not in "ZX":
+        assert time.monotonic() < deadline, "it is still there"
+        time.sleep(0.01)
+    other.finish(0)
+    platform.resume(other)
+    assert guest.next_stop(platform) == STOP_SYSCALL
+    assert platform.thread is other
+    other.kill()
+
+
 def test_a_process_that_the_host_ends_takes_every_thread(
     platform: PtracePlatform, start: Callable[..., PtraceThread]
 ) -> None:
@@ -241,13 +298,13 @@ def test_a_killed_thread_fails_calls_without_blocking(
         thread.execute(SYS_GETPID)
     with pytest.raises(SysError):
         thread.clone(share_memory=False, same_group=False)
-    with pytest.raises(SysError):
-        thread.memory.read(thread.ip, 2)
     thread.registers()
     thread.set_registers(thread.registers())
     assert guest.next_stop(platform) == STOP_EXITED
     assert platform.thread is thread
     assert thread.exit_status == signal.SIGKILL
+    with pytest.raises(SysError):
+        thread.memory.read(thread.ip, 2)
 
 
 def test_a_stub_that_is_stopped_by_a_fault_is_no_end(
@@ -303,3 +360,66 @@ def test_tracing_is_up_before_anything_of_a_copy_runs(
             pass
         thread = child
     thread.kill()
+
+
+class BadWatcher(HostWatcher):
+    """Raises when it is told anything."""
+
+    def on_host_ready(self, events: int) -> None:
+        raise KeyError("a bug")
+
+
+class Counter(HostWatcher):
+    """Counts what it is told."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def on_host_ready(self, events: int) -> None:
+        self.count += 1
+
+
+def test_a_watcher_with_a_bug_is_not_asked_again(platform: PtracePlatform) -> None:
+    """And the others are: the same event is reported for them."""
+    pipes = [os.pipe(), os.pipe()]
+    counter = Counter()
+    platform.watch(pipes[0][0], select.POLLIN, BadWatcher())
+    platform.watch(pipes[1][0], select.POLLIN, counter)
+    for _, write_end in pipes:
+        os.write(write_end, b"x")
+    bugs = 0
+    for _ in range(4):
+        assert platform.wait() == STOP_HOST_EVENT
+        try:
+            platform.dispatch()
+        except KeyError:
+            bugs += 1
+    assert bugs == 1
+    assert counter.count >= 3
+    for read_end, write_end in pipes:
+        platform.unwatch(read_end)
+        os.close(read_end)
+        os.close(write_end)
+
+
+EARLY_FILTER = """
+import os
+from runsc.boot.host_calls import sandbox_calls
+from runsc.boot.hostfilter import HostFilter
+from sentry.platform._ptrace import lib
+host_filter = HostFilter(sandbox_calls(), trap=False)
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+# No other thread on this processor runs before this one sleeps.
+os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+assert lib.pt_start() == 0
+host_filter.load()
+lib.pt_stop()
+os._exit(23)
+"""
+
+
+@pytest.mark.root
+def test_the_helper_is_set_up_before_a_filter_can_come() -> None:
+    """The C library begins a thread with calls that the sandbox may not make (rseq(2))."""
+    done = subprocess.run([sys.executable, "-c", EARLY_FILTER], check=False, cwd=ROOT, timeout=60)
+    assert done.returncode == 23

@@ -252,6 +252,66 @@ def test_interrupted_calls_are_made_again_under_a_storm(
     assert copies == 300
 
 
+REWRITES = r"""
+void guest_main(ul *stack)
+{
+    for (int i = 0; i < 500; i++) {
+        long at = sys6(9, 0, 4096, 1, 2, 999, 0);    // mapped by the test, from a file of its own
+        if (at < 0)
+            leave(100);
+        if (*(volatile int *)at != 0x464c457f)
+            leave(101);
+        if (sys(11, at, 4096, 0) != 0)
+            leave(102);
+    }
+    leave(0);
+}
+"""
+
+
+def test_rewritten_calls_are_made_again_under_a_storm(
+    platform: PtracePlatform, start: Callable[..., PtraceThread]
+) -> None:
+    with open("/proc/self/exe", "rb") as file:
+
+        def at_mmap(thread: PtraceThread) -> None:
+            at = thread.execute(SYS_MMAP, 0, 4096, PROT_READ, MAP_PRIVATE, file.fileno(), 0)
+            assert at > 0
+            thread.finish(at)
+
+        thread = start(REWRITES)
+        with storm(thread.host_tid):
+            assert guest.run(platform, thread, {SYS_MMAP: at_mmap}) == 0
+
+
+def test_an_interrupted_rewritten_call_is_made_again(
+    platform: PtracePlatform, start: Callable[..., PtraceThread]
+) -> None:
+    """The host has it start over, which must not be seen, and not be done twice."""
+    read_end, write_end = os.pipe()
+    source = r"""
+    static char text[8];
+    void guest_main(ul *stack) { leave(sys6(0, 999, text, 8, 0, 0, 0) * 16 + text[0]); }
+    """
+    thread = start(source)
+    timers = [
+        threading.Timer(0.05 * i, os.kill, (thread.host_tid, signal.SIGUSR1)) for i in range(1, 5)
+    ]
+    timers.append(threading.Timer(0.4, os.write, (write_end, b"\x03")))
+    platform.resume(thread)
+    assert guest.next_stop(platform) == STOP_SYSCALL
+    for timer in timers:
+        timer.start()
+    # read(2) of an empty pipe sleeps in the host: a signal interrupts it (ERESTARTSYS).
+    assert thread.execute(0, read_end, thread.a1, thread.a2) == 1
+    thread.finish(1)
+    assert guest.run(platform, thread, {}) == 16 + 3
+    for timer in timers:
+        timer.join()
+    os.close(read_end)
+    os.close(write_end)
+
+
 def test_loading_survives_a_storm_on_the_template(
     platform: PtracePlatform, start: Callable[..., PtraceThread]
 ) -> None:
