@@ -41,7 +41,6 @@ class Launch:
         self.spec = spec
         self.container_id = container_id
         self.root_fd = -1  # O_PATH of the root filesystem (detached clone)
-        self.root_is_overlaid = False  # `do`: writes go to memory
         self.mount_sources: list[MountSource] = []
         self.stdio_fds: list[int] = [
             0,

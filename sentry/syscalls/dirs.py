@@ -273,8 +273,8 @@ def _rename(
         raise SysError(EEXIST)
     if source.mount.is_read_only():
         raise SysError(EROFS)
-    if new.inode is inode:
-        return 0
+    if new.inode is not None and (new.inode is inode or new.inode.key() == inode.key()):
+        return 0  # two names of one file: nothing happens
     _check_rename(task, source, target, old, new)
     _move(source, target, old, new, flags)
     return 0

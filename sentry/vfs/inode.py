@@ -86,6 +86,9 @@ class Inode:
         """Change attributes; the caller has checked permissions."""
         raise SysError(EPERM)
 
+    def before_truncation(self) -> None:
+        """Called before an open for writing that will cut the file to nothing (O_TRUNC)."""
+
     def open(self, path: "VfsPath", flags: int, creds: Credentials) -> "File":
         """Return an open file description for this object (not O_PATH)."""
         raise SysError(EACCES)
