@@ -2,6 +2,7 @@
 
 import os
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -51,3 +52,51 @@ def test_do_cannot_write_to_the_host(runtime: Runtime, tmp_path: Path) -> None:
     outcome = run([*runtime.command, "do", "--", "/bin/sh", "-c", script], env={}, cwd="/")
     assert outcome.out == "after\n", outcome.describe()
     assert target.read_text() == "before"
+
+
+@pytest.mark.guest
+def test_do_leaves_nothing_on_the_host(runtime: Runtime, tmp_path: Path) -> None:
+    """Everything can be removed, renamed and made inside, as root of the host's files."""
+    (tmp_path / "d/e").mkdir(parents=True)
+    (tmp_path / "d/f").write_text("before")
+    (tmp_path / "d/f").chmod(0o644)
+    script = """
+        rm -r d/e && mv d/f d/g && rm -rf /opt && mkdir /new-directory && echo x > /etc/new-file
+        chmod 600 d/g && ln d/g h && ls d && cat h && test ! -e /opt && stat -c %a d/g
+    """
+    before = sorted(os.listdir("/")), sorted(os.listdir("/etc"))
+    argv = [*runtime.command, "do", "--", "/bin/sh", "-c", script]
+    outcome = run(argv, env={}, cwd=str(tmp_path)).check()
+    assert outcome.out == "g\nbefore600\n"
+    assert sorted(os.listdir(tmp_path / "d")) == ["e", "f"]
+    assert (tmp_path / "d/f").stat().st_mode & 0o777 == 0o644
+    assert (sorted(os.listdir("/")), sorted(os.listdir("/etc"))) == before
+
+
+@pytest.mark.guest
+def test_do_shows_of_the_hosts_mounts_only_that_of_its_directory(
+    runtime: Runtime, tmp_path: Path
+) -> None:
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", tmp_path / name], check=True)
+    try:
+        (tmp_path / "here/seen").touch()
+        (tmp_path / "there/unseen").touch()
+        script = "ls -A . ../there; echo x > made; ls; cat /proc/1/comm; ls /dev/pts | wc -l"
+        argv = [*runtime.command, "do", "--", "/bin/sh", "-c", script]
+        outcome = run(argv, env={}, cwd=str(tmp_path / "here"))
+        assert os.listdir(tmp_path / "here") == ["seen"]
+    finally:
+        for name in ("here", "there"):
+            subprocess.run(["umount", tmp_path / name], check=True)
+    assert outcome.check().out == ".:\nseen\n\n../there:\nmade\nseen\nsh\n0\n"
+
+
+@pytest.mark.guest
+def test_do_readonly_takes_no_writes(runtime: Runtime, tmp_path: Path) -> None:
+    script = "echo x > file || touch /tmp/x || echo refused"
+    argv = [*runtime.command, "do", "--readonly", "--", "/bin/sh", "-c", script]
+    outcome = run(argv, env={}, cwd=str(tmp_path)).check()
+    assert outcome.out == "refused\n"
+    assert os.listdir(tmp_path) == []

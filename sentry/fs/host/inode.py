@@ -360,8 +360,10 @@ class HostInode(Inode):
         return self._finish_new(name, mode, uid, gid)
 
     def mknod(self, name: bytes, mode: int, rdev: int, uid: int, gid: int) -> Inode:
-        # A device node on the host would work there for whoever finds it.
-        if mode & S_IFMT in (S_IFCHR, S_IFBLK):
+        # A device node on the host would work there for whoever finds it; but 0:0 is no
+        # device, anybody may make it, and it is how overlayfs says that a name is gone.
+        kind = mode & S_IFMT
+        if kind == S_IFBLK or (kind == S_IFCHR and rdev != 0):
             raise SysError(EPERM)
         hostfiles.make_node(self.dir_fd(), name, mode, 0)
         return self._finish_new(name, mode, uid, gid)

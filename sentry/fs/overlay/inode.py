@@ -81,6 +81,8 @@ class OverlayInode(Inode):
         node = self.node.child(name)
         return None if node is None else OverlayInode(node)
 
+    # New names: the VFS has looked them up, so there is nothing of that name below but a whiteout.
+
     def create(self, name: bytes, mode: int, uid: int, gid: int) -> Inode:
         upper, covered = self._make_room(name)
         try:
@@ -209,6 +211,9 @@ class OverlayInode(Inode):
             raise SysError(ENOENT)
         if child.kind == S_IFDIR and child.lowers:
             raise SysError(EXDEV)  # redirect_dir=off: the caller copies it
+        replaced = new_parent.node.child(new_name)
+        if replaced is not None and replaced.kind == S_IFDIR and replaced.entries():
+            raise SysError(ENOTEMPTY)
         moved = child.copied_up()
         source = node.copied_up()
         target = new_parent.node.copied_up()
