@@ -14,11 +14,11 @@ from tests.harness.outcome import run
 from tests.harness.tree import Overlay
 from tests.programs.compare import difference
 
-PROGRAMS = Path(__file__).parent / "python"
+PROGRAMS = Path(__file__).parent / "overlay"
 
 
 def make_tree(top: Path) -> None:
-    """Fill a directory with one of everything; names are those of overlay_random.py."""
+    """Fill a directory with one of everything; names are those of random_changes.py."""
     for name in ("a/b/c", "b/d", "c/empty", "d/a/a", "empty"):
         (top / name).mkdir(parents=True)
     for index, name in enumerate(("f", "a/f", "a/b/g", "a/b/c/f", "b/d/f", "d/a/a/g", "hard1")):
@@ -70,7 +70,7 @@ def in_overlay(
 
 
 def compare(runtime: Runtime, rootfs: Path, lower: Path, name: str, *arguments: str) -> None:
-    """Run a program of `python/` over the tree in both worlds."""
+    """Run a program of `overlay/` over the tree in both worlds."""
     program = PROGRAMS / name
     with Overlay(lower) as merged:
         expected = run([sys.executable, str(program), str(merged), *arguments]).check()
@@ -85,7 +85,7 @@ def compare(runtime: Runtime, rootfs: Path, lower: Path, name: str, *arguments: 
 @pytest.mark.guest
 @pytest.mark.parametrize("seed", range(5))
 def test_random_changes(runtime: Runtime, debian_rootfs: Path, lower: Path, seed: int) -> None:
-    compare(runtime, debian_rootfs, lower, "overlay_random.py", str(seed), "400")
+    compare(runtime, debian_rootfs, lower, "random_changes.py", str(seed), "400")
 
 
 @pytest.mark.guest
