@@ -140,7 +140,7 @@ class Inode:
         raise SysError(EPERM)
 
     def rename(self, name: bytes, new_parent: "Inode", new_name: bytes, flags: int) -> None:
-        """Move a child of this directory (renameat2(2) flags); ENOTEMPTY over a directory in use."""
+        """Move a child (renameat2(2) flags); SysError(ENOTEMPTY) over a directory in use."""
         raise SysError(EPERM)
 
     def moved(self, parent: "Inode", name: bytes) -> None:

@@ -35,7 +35,9 @@ def near() -> str:
 
 
 def write(path: str) -> object:
-    flags = os.O_WRONLY | rng.choice((0, os.O_CREAT, os.O_TRUNC, os.O_APPEND, os.O_CREAT | os.O_EXCL))
+    flags = os.O_WRONLY | rng.choice(
+        (0, os.O_CREAT, os.O_TRUNC, os.O_APPEND, os.O_CREAT | os.O_EXCL)
+    )
     fd = os.open(path, flags | os.O_NONBLOCK, rng.choice((0o600, 0o644, 0o4755)))
     try:
         return os.pwrite(fd, rng.randbytes(rng.choice((1, 10, 5000))), rng.choice((0, 3, 70000)))
