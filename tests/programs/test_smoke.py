@@ -100,3 +100,16 @@ def test_do_readonly_takes_no_writes(runtime: Runtime, tmp_path: Path) -> None:
     outcome = run(argv, env={}, cwd=str(tmp_path)).check()
     assert outcome.out == "refused\n"
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.guest
+def test_a_log_of_the_calls_changes_nothing(
+    runtime: Runtime, debian_rootfs: Path, tmp_path: Path
+) -> None:
+    traced = Runtime(runtime.state)
+    traced.command = [*runtime.command, f"--debug-log={tmp_path}/", "--strace"]
+    code = "import threading; threading.Thread(target=print, args=(5,)).start()"
+    outcome = sandboxed(traced, debian_rootfs, ["/usr/bin/python3", "-c", code]).check()
+    assert outcome.out == "5\n"
+    text = "".join(path.read_text() for path in tmp_path.iterdir())
+    assert "execve(" in text or "openat(" in text
