@@ -52,6 +52,7 @@ class Launch:
         # The sandbox writes b"\0" here when it is created (all checks done, confined),
         # or one line of text that says why not, and closes it.
         self.ready_fd = -1
+        self.ends_with_caller = False  # `do`: is killed when its parent ends
         self.autostart = False  # `run`: start the program without a `start` request
         self.extra_fds: list[int] = []  # --preserve-fds: host descriptors of guest 3, 4, ...
         self.log_fd = -1  # debug log of the sandbox, or -1

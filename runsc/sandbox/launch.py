@@ -154,6 +154,8 @@ def _traceback() -> str:
 
 def _prepare_child(launch: Launch, go_fd: int) -> None:
     signals.reset()
+    if launch.ends_with_caller:
+        hostcalls.prctl(hostcalls.PR_SET_PDEATHSIG, signals.SIGKILL)
     posix.setsid()
     hostcalls.set_process_name("runsc-sandbox")
     posix.chdir("/")

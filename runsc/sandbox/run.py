@@ -50,6 +50,7 @@ def run_on_host(config: Config, args: list[str], cwd: str, *, readonly: bool) ->
     spec.root.readonly = readonly
     options = RunOptions()
     options.foreground = True
+    options.ends_with_caller = True
     options.autostart = True
     name = f"do-{posix.getpid()}-{posix.urandom(4).hex()}"
     return _run(create_from(config, name, cwd, spec, options), options)

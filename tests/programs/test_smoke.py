@@ -94,6 +94,25 @@ def test_do_shows_of_the_hosts_mounts_only_that_of_its_directory(
 
 
 @pytest.mark.guest
+def test_do_ends_with_its_command_line_even_if_that_is_killed(
+    runtime: Runtime, tmp_path: Path
+) -> None:
+    """The output is closed once nobody of the sandbox is left; the state is for `delete`."""
+    state = tmp_path / "state"
+    argv = [*Runtime(state, runtime.command[:1]).command, "do", "--", "/bin/sh", "-c"]
+    with subprocess.Popen(
+        [*argv, "echo begun; sleep 60"], stdout=subprocess.PIPE, env={}, cwd="/"
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"begun\n"
+        process.kill()
+        assert process.communicate(timeout=10)[0] == b""
+    (name,) = os.listdir(state)
+    assert Runtime(state, runtime.command[:1])("delete", "--force", name).status == 0
+    assert os.listdir(state) == []
+
+
+@pytest.mark.guest
 def test_do_readonly_takes_no_writes(runtime: Runtime, tmp_path: Path) -> None:
     script = "echo x > file || touch /tmp/x || echo refused"
     argv = [*runtime.command, "do", "--readonly", "--", "/bin/sh", "-c", script]

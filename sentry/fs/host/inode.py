@@ -75,7 +75,7 @@ class DirectoryPool:
     def add(self, directory: "HostInode") -> None:
         """Note that a directory has its descriptor; close the oldest if there are too many."""
         if self.limit == 0:
-            self.limit = max(16, min(1024, hostfiles.descriptor_limit() // 4))
+            self.limit = max(16, min(4096, hostfiles.descriptor_limit() // 4))
         while len(self._open) >= self.limit:
             oldest = next(iter(self._open))
             del self._open[oldest]
