@@ -158,6 +158,9 @@ INTERPRETER_CALLS: Final = (
     HostCall("rt_sigprocmask", "handlers of the platform"),
     HostCall("rt_sigreturn", "handlers of the platform"),
     HostCall("sigaltstack", "threads"),
+    # A thread that was started before the filter may come to this only afterwards.
+    HostCall("rseq", "the start of a thread"),
+    HostCall("set_robust_list", "the start of a thread"),
     HostCall("restart_syscall", "a call that a signal interrupted"),
     HostCall("clock_gettime", "clocks, where the vDSO does not answer"),
     HostCall("gettimeofday", "clocks, where the vDSO does not answer"),
