@@ -154,6 +154,8 @@ def _traceback() -> str:
 
 def _prepare_child(launch: Launch, go_fd: int) -> None:
     signals.reset()
+    if launch.ends_with_caller:
+        hostcalls.prctl(hostcalls.PR_SET_PDEATHSIG, signals.SIGKILL)
     posix.setsid()
     attributes.set_name("runsc-sandbox")
     posix.chdir("/")
@@ -209,12 +211,24 @@ def close_others(keep: set[int]) -> None:
 def open_root(spec: Spec) -> int:
     """Return a descriptor of a detached clone of the root file system's mounts."""
     try:
-        is_directory = stat.S_ISDIR(posix.stat(spec.root.path).st_mode)
+        found = posix.stat(spec.root.path)
+        host_root = posix.stat("/")
     except OSError as error:
         raise RunscError(f"root.path: {describe(error)}") from None
-    if not is_directory:
+    if not stat.S_ISDIR(found.st_mode):
         raise RunscError(f"root.path: {spec.root.path}: it is no directory")
-    return _open_clone(spec.root.path)
+    if (found.st_dev, found.st_ino) == (host_root.st_dev, host_root.st_ino):
+        return _open_host_root()
+    return _open_clone(spec.root.path, recursive=True)
+
+
+def _open_host_root() -> int:
+    """Return the host's root file system alone: without /proc, /dev and all else in it."""
+    flags = hostcalls.OPEN_TREE_CLONE | hostcalls.OPEN_TREE_CLOEXEC
+    try:
+        return hostcalls.open_tree(_AT_FDCWD, "/", flags)
+    except OSError as error:
+        raise RunscError(f"root.path: cannot clone the mount of /: {describe(error)}") from None
 
 
 def open_mount_sources(spec: Spec) -> list[MountSource]:
@@ -224,7 +238,7 @@ def open_mount_sources(spec: Spec) -> list[MountSource]:
         if not mount.is_bind:
             continue
         try:
-            host_fd = _open_clone(mount.source)
+            host_fd = _open_clone(mount.source, recursive="rbind" in mount.options)
         except OSError as error:
             raise RunscError(f"mounts[{index}].source: {describe(error)}") from None
         is_directory = stat.S_ISDIR(posix.fstat(host_fd).st_mode)
@@ -232,9 +246,11 @@ def open_mount_sources(spec: Spec) -> list[MountSource]:
     return sources
 
 
-def _open_clone(path: str) -> int:
+def _open_clone(path: str, *, recursive: bool) -> int:
     """Return an O_PATH descriptor: later mounts and unmounts of the host do not reach it."""
-    flags = hostcalls.OPEN_TREE_CLONE | hostcalls.OPEN_TREE_CLOEXEC | _AT_RECURSIVE
+    flags = hostcalls.OPEN_TREE_CLONE | hostcalls.OPEN_TREE_CLOEXEC
+    if recursive:
+        flags |= _AT_RECURSIVE
     try:
         return hostcalls.open_tree(_AT_FDCWD, path, flags)
     except FileNotFoundError:
@@ -260,6 +276,5 @@ def new_launch(config: Config, spec: Spec, container_id: str) -> Launch:
     """Return a Launch with the host's files opened for it."""
     launch = Launch(config, spec, container_id)
     launch.root_fd = open_root(spec)
-    launch.root_is_overlaid = config.overlay2 == "root:memory"
     launch.mount_sources = open_mount_sources(spec)
     return launch

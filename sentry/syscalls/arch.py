@@ -26,6 +26,7 @@ def sys_arch_prctl(task: Task, code: Int, address: Ulong) -> int:
         else:
             regs.gs_base = address
         regs.rax = 0
+        # Not passed on: a call that is made for the thread leaves its registers as they were.
         task.thread.set_registers(regs)
         return DONE
     if code in (ARCH_GET_FS, ARCH_GET_GS):

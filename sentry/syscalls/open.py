@@ -188,6 +188,8 @@ def open_place(task: Task, place: VfsPath, flags: int) -> File:
     check(task.creds, inode, want)
     if flags & O_NOATIME and not is_owner(task.creds, inode.permissions()[1]):
         raise SysError(EPERM)
+    if flags & O_TRUNC and kind == S_IFREG:
+        inode.before_truncation()
     file = inode.open(place, flags & STATUS_FLAGS, task.creds)
     if flags & O_TRUNC and kind == S_IFREG:
         change = AttributeChange()

@@ -9,6 +9,7 @@ from sentry.errors import SysError
 from sentry.mm.io import Sink, Source
 from sentry.vfs.caller import Caller
 from sentry.vfs.inode import AttributeChange, Attributes, Inode
+from sentry.vfs.locks import RECORD_LOCKS, WHOLE_LOCKS
 from sentry.waitqueue import WaitQueue
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class File:
         # Who gets SIGIO (fcntl(F_SETOWN)): pid, or -pgid; and F_SETSIG.
         self.owner_pid = 0
         self.owner_signal = 0
-        self.has_locks = False  # some lock was set through it: to be looked for at close(2)
+        self.has_locks = False  # a lock was set through it: to be looked for when it is released
 
     # Life.
 
@@ -79,6 +80,10 @@ class File:
             if self.observers is not None:
                 for observer in list(self.observers):
                     observer.on_file_released()
+            if self.has_locks and self.inode is not None:
+                key = self.inode.key()
+                RECORD_LOCKS.release(key, self)
+                WHOLE_LOCKS.release(key, self)
             self.release()
 
     def release(self) -> None:
