@@ -8,7 +8,15 @@ import traceback
 from sentry.kernel import delivery, exit
 from sentry.kernel.blocking import BLOCKED, DONE, PASS_ON
 from sentry.kernel.kernel import Kernel
-from sentry.kernel.task import TASK_BLOCKED, TASK_DEAD, TASK_GUEST, TASK_HELD, TASK_READY, Task
+from sentry.kernel.task import (
+    HOLD_FREEZE,
+    TASK_BLOCKED,
+    TASK_DEAD,
+    TASK_GUEST,
+    TASK_HELD,
+    TASK_READY,
+    Task,
+)
 from sentry.platform.interface import (
     STOP_EXITED,
     STOP_HOST_EVENT,
@@ -83,6 +91,10 @@ class Loop:
     def _run_ready(self, task: Task) -> None:
         if task.state != TASK_READY:
             return
+        if task.hold & HOLD_FREEZE:
+            # Not even its call goes on, which may have effects that others see.
+            task.state = TASK_HELD
+            return
         task.state = TASK_GUEST
         try:
             if task.call.is_over:
@@ -99,6 +111,9 @@ class Loop:
         task.call.begin(number)
         if self._strace is not None:
             self._strace.begin(task.tid, task.comm, task.thread, self._kernel.clock.monotonic_ns())
+        if task.hold & HOLD_FREEZE:
+            task.state = TASK_HELD  # the call begins when it is released
+            return
         self._invoke(task, number)
 
     def _invoke(self, task: Task, number: int) -> None:
