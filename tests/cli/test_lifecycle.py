@@ -367,6 +367,16 @@ def test_hooks_run_in_order_with_the_state(host):
     assert [state["pid"] for state in states] == [pid] * 4 + [0]
 
 
+def test_hooks_run_in_the_pid_namespace_of_the_caller(host):
+    note = host.directory / "notes"
+    script = f"cat >/dev/null; readlink /proc/self/ns/pid >>{note}"
+    hook = [{"path": "/bin/sh", "args": ["sh", "-c", script], "env": ["PATH=/bin:/usr/bin"]}]
+    points = ("prestart", "createRuntime", "createContainer", "poststart", "poststop")
+    host.write(["sh", "-c", "exit 3"], hooks=dict.fromkeys(points, hook))
+    assert host.call("run", "--bundle", str(host.bundle), "box").returncode == 3
+    assert note.read_text().splitlines() == [os.readlink("/proc/self/ns/pid")] * len(points)
+
+
 def test_a_hook_that_fails_or_hangs_undoes_the_creation(host):
     for hook, words in (
         ({"path": "/bin/sh", "args": ["sh", "-c", "echo because; exit 4"]}, "status 4: because"),
