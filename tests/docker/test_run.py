@@ -136,6 +136,10 @@ def test_hostname(shell):
     assert done.out.startswith("box1\nbox1\nbox1\n")
 
 
+def test_domainname(shell):
+    assert shell("cat /proc/sys/kernel/domainname", "--domainname", "example").out == "example\n"
+
+
 def test_init(shell):
     done = shell("cat /proc/1/comm; echo $$ | grep -c -v '^1$'", "--init")
     assert done.out == "docker-init\n1\n"
