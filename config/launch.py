@@ -10,6 +10,9 @@ byte of a frame.  One request a connection, except `exec`:
 
   {"do":"start"}                          -> {"ok":true} once the program runs
   {"do":"signal","signal":N,"all":bool}   -> {"ok":true}
+  {"do":"pause"}                          -> {"ok":true,"running":N}: N threads still run guest
+        code, but will soon have stopped; ask again until it is 0
+  {"do":"resume"}                         -> {"ok":true,"started":bool}
   {"do":"exec","process":{OCI process},"tty":bool} + descriptors 0,1,2 (or the pty slave)
         -> {"ok":true,"pid":GUEST_PID}, later {"exit":STATUS} (0..255, 128+n for a signal);
            the client may send {"signal":N} frames; when the connection drops

@@ -9,7 +9,15 @@ from sentry.kernel import delivery, exit
 from sentry.kernel.blocking import BLOCKED, DONE, PASS_ON
 from sentry.kernel.kernel import Kernel
 from sentry.kernel.signal import fault_info
-from sentry.kernel.task import TASK_BLOCKED, TASK_DEAD, TASK_GUEST, TASK_HELD, TASK_READY, Task
+from sentry.kernel.task import (
+    HOLD_FREEZE,
+    TASK_BLOCKED,
+    TASK_DEAD,
+    TASK_GUEST,
+    TASK_HELD,
+    TASK_READY,
+    Task,
+)
 from sentry.log import describe_exception
 from sentry.mm.user import VSYSCALL_START
 from sentry.platform.interface import (
@@ -94,6 +102,10 @@ class Loop:
     def _run_ready(self, task: Task) -> None:
         if task.state != TASK_READY:
             return
+        if task.hold & HOLD_FREEZE:
+            # Not even its call goes on, which may have effects that others see.
+            task.state = TASK_HELD
+            return
         task.state = TASK_GUEST
         try:
             if task.call.is_over:
@@ -110,6 +122,9 @@ class Loop:
         task.call.begin(number)
         if self._strace is not None:
             self._strace.begin(task.tid, task.comm, task.thread, self._kernel.clock.monotonic_ns())
+        if task.hold & HOLD_FREEZE:
+            task.state = TASK_HELD  # the call begins when it is released
+            return
         self._invoke(task, number)
 
     def _invoke(self, task: Task, number: int) -> None:

@@ -8,6 +8,7 @@ from runsc.boot.requests import ExecSession, RequestHandler
 from runsc.errors import RunscError
 from sentry.fs.stdio import host_stream
 from sentry.kernel.exit import end_group
+from sentry.kernel.freeze import freeze, running, thaw
 from sentry.kernel.kernel import Kernel
 from sentry.kernel.signal import send_to_group, user_info
 from sentry.kernel.spawn import ExitWatcher
@@ -54,6 +55,7 @@ class Container(RequestHandler):
         self._maker = maker
         self._init = init
         self._started = False
+        self._is_paused = False
         self._pending: list[int] = []  # signals that came before the start
         self._watchers: dict[int, SessionWatcher] = {}
 
@@ -87,6 +89,15 @@ class Container(RequestHandler):
             forced = number in (SIGKILL, SIGSTOP)
             send_to_group(group, user_info(number, SI_USER, 0, 0), force=forced)
 
+    def pause(self) -> int:
+        self._is_paused = True
+        freeze(self._kernel)
+        return running(self._kernel)
+
+    def resume(self) -> None:
+        self._is_paused = False
+        thaw(self._kernel)
+
     def exec(self, session: ExecSession) -> None:
         files = streams(self._kernel, session.host_fds)
         try:
@@ -102,6 +113,8 @@ class Container(RequestHandler):
     def _make(self, process: Process, files: list[File]) -> Task:
         if self._init.group.is_zombie:
             raise RunscError("container not running")
+        if self._is_paused:
+            raise RunscError("cannot exec in a paused container")
         return self._maker.make(process, files, make_cwd=False)
 
     def signal_exec(self, session: ExecSession, number: int) -> None:

@@ -1,4 +1,4 @@
-"""The control server: answers `start`, `signal`, `exec`, `ps` and `state` on a Unix socket.
+"""The control server: answers the requests of the host side on a Unix socket.
 
 `config/launch.py` has the protocol.  The kernel's loop drives it: nothing here
 waits.  A client is root or our own user, a frame has a size limit, connections
@@ -220,6 +220,11 @@ class Connection(HostWatcher):
             number = fields.number("signal", 15, 0, 64)
             handler.signal(number, everyone=fields.flag("all"))
             return {"ok": True}
+        if verb == "pause":
+            return {"ok": True, "running": handler.pause()}
+        if verb == "resume":
+            handler.resume()
+            return {"ok": True, "started": handler.is_started()}
         if verb == "state":
             return {"ok": True, "started": handler.is_started()}
         if verb == "ps":

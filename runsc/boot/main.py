@@ -12,6 +12,7 @@ import os
 from typing import Final
 
 from config.launch import Launch
+from config.oci import Spec
 from runsc.boot import confine
 from runsc.boot.container import Container, exit_code, streams
 from runsc.boot.control import ControlServer
@@ -70,7 +71,7 @@ class Sandbox:
         if config.strace:
             strace = Strace(self.log, parse_names(config.strace_syscalls))
         self.loop = Loop(self.kernel, strace)
-        uts = UtsNamespace((launch.spec.hostname or "runsc").encode(), b"(none)")
+        uts = names_of(launch.spec)
         self.maker = ProcessMaker(self.kernel, self._loader, self.namespace, uts, file_limits)
 
     def _make_kernel(self) -> Kernel:
@@ -97,6 +98,12 @@ class Sandbox:
                 os.close(fd)
         self.descriptors.adopt(self.proc_fd, "the sandbox")
         confine.seal(self.descriptors, self.proc_fd, self._host_filter)
+
+
+def names_of(spec: Spec) -> UtsNamespace:
+    """Return the names of the container's machine; Docker gives the domain's as a sysctl."""
+    domainname = spec.domainname or spec.linux.sysctl.get("kernel.domainname", "")
+    return UtsNamespace((spec.hostname or "runsc").encode(), (domainname or "(none)").encode())
 
 
 def handed_descriptors(launch: Launch) -> Descriptors:

@@ -5,7 +5,9 @@ from typing import Final
 from config.launch import Launch, MountSource
 from config.oci import Mount as OciMount
 from config.oci import Spec
+from runsc.boot.programs import reason_of
 from runsc.errors import RunscError
+from sentry.abi.errno import ENOENT
 from sentry.abi.stat import S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO
 from sentry.errors import SysError
 from sentry.fs.devices import MEMORY_NODES
@@ -72,7 +74,7 @@ def build_namespace(kernel: Kernel, launch: Launch) -> MountNamespace:
             _mount(kernel, launch, layers, namespace, index)
         except SysError as error:
             raise RunscError(
-                f"mounts[{index}]: cannot mount {mount.destination!r}: errno {error.errno}"
+                f"mounts[{index}]: cannot mount {mount.destination!r}: {mount_reason(error)}"
             ) from None
     _ensure_proc_and_dev(kernel, namespace, spec)
     _protect(namespace, spec)
@@ -127,6 +129,12 @@ def _mount(
     filesystem = _make_filesystem(kernel, mount, index)
     if filesystem is not None:
         namespace.mount_at(target, filesystem, flags, source)
+
+
+def mount_reason(error: SysError) -> str:
+    """Return in words why a mount failed."""
+    # Callers read the usual words for ENOENT as "command not found".
+    return "a directory is missing" if error.errno == ENOENT else reason_of(error)
 
 
 def mount_flags(options: list[str]) -> int:

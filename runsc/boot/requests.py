@@ -32,6 +32,14 @@ class RequestHandler:
         """Send a signal to the container's init, or to all its processes."""
         raise NotImplementedError
 
+    def pause(self) -> int:
+        """Freeze all processes; return how many threads have yet to stop. May be repeated."""
+        raise NotImplementedError
+
+    def resume(self) -> None:
+        """Let all processes go on."""
+        raise NotImplementedError
+
     def exec(self, session: ExecSession) -> None:
         """Start another process; set `session.pid`."""
         raise NotImplementedError

@@ -79,6 +79,8 @@ def create_from(
     _check_terminal(spec, options)
     for warning in apply_annotations(config, spec.annotations):
         LOG.warning(warning)
+    if spec.hooks.start_container:
+        LOG.warning("hooks.startContainer: not run, the host's kernel cannot run them inside")
     container = make_container(config.root, container_id)
     creation = Creation(container, spec)
     try:

@@ -6,7 +6,6 @@ it dies with it. It loads the kernel while the parent prepares the cgroup, and
 waits for the parent's word before it confines itself.
 """
 
-import fcntl
 import posix
 import stat
 from posix import _exit
@@ -65,7 +64,9 @@ class SandboxProcess:
         if text:
             return RunscError(text)
         status = self.wait()
-        return RunscError(f"the sandbox ended while it was created (status {status})")
+        # SIGKILL is what the cgroup's memory limit does, and the sandbox itself counts.
+        hint = "; is linux.resources.memory.limit too low?" if status == 137 else ""
+        return RunscError(f"the sandbox ended while it was created (status {status}){hint}")
 
     def kill(self) -> None:
         """Kill the process, wait for its end and forget its descriptors."""
@@ -112,9 +113,19 @@ def start_sandbox(launch: Launch, slave_fd: int = -1) -> SandboxProcess:
     host_pid = posix.fork()
     if host_pid == 0:
         _run_child(launch, go_read)
+    _leave_pid_namespace()
     posix.close(ready_write)
     posix.close(go_read)
     return SandboxProcess(host_pid, ready_read, go_write)
+
+
+def _leave_pid_namespace() -> None:
+    """Have later children, which are hooks, be born in our own pid namespace again (setns(2))."""
+    own_fd = posix.open("/proc/self/ns/pid", posix.O_RDONLY | posix.O_CLOEXEC)
+    try:
+        hostcalls.setns(own_fd, hostcalls.CLONE_NEWPID)
+    finally:
+        posix.close(own_fd)
 
 
 def _run_child(launch: Launch, go_fd: int) -> None:
@@ -262,14 +273,8 @@ def _open_clone(path: str, *, recursive: bool) -> int:
 
 
 def preserved_fds(count: int) -> list[int]:
-    """Return the descriptors 3, 4, ... that --preserve-fds passes on; raise RunscError."""
-    host_fds = list(range(3, 3 + count))
-    for host_fd in host_fds:
-        try:
-            fcntl.fcntl(host_fd, fcntl.F_GETFD)
-        except OSError:
-            raise RunscError(f"--preserve-fds: descriptor {host_fd} is not open") from None
-    return host_fds
+    """Return the descriptors 3, 4, ... that --preserve-fds passes on; they are open."""
+    return list(range(3, 3 + count))
 
 
 def new_launch(config: Config, spec: Spec, container_id: str) -> Launch:

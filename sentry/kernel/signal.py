@@ -339,17 +339,18 @@ def _prepare(group: "ThreadGroup", task: "Task", number: int, *, force: bool) ->
     if group.is_exiting:
         return False
     bit = 1 << (number - 1)
+    # Stops end, whatever becomes of the signal: Linux does the same for init.
+    if bit & STOP_SIGNALS:
+        _discard(group, _CONT_BIT)
+    elif number == SIGCONT:
+        _discard(group, STOP_SIGNALS)
+        resume_group(group)
     is_default = group.handlers.actions[number].handler == SIG_DFL
     # A blocked signal is queued even for init: it may wait in sigwaitinfo(2) or signalfd(2).
     if group.is_unkillable and is_default and not task.signal_mask & bit:
         # pid_namespaces(7): init gets nothing it has no handler for, but from outside.
         if not (force and bit & UNBLOCKABLE):
             return False
-    if bit & STOP_SIGNALS:
-        _discard(group, _CONT_BIT)
-    elif number == SIGCONT:
-        _discard(group, STOP_SIGNALS)
-        resume_group(group)
     # A blocked signal stays: its action may change before it is unblocked.
     return bool(task.signal_mask & bit) or not group.handlers.ignores(number)
 

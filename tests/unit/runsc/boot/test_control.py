@@ -60,6 +60,13 @@ class Recorder(RequestHandler):
     def signal(self, number, *, everyone):
         self.asked.append(("signal", number, everyone))
 
+    def pause(self):
+        self.asked.append("pause")
+        return 3
+
+    def resume(self):
+        self.asked.append("resume")
+
     def exec(self, session):
         session.pid = 42
         self.session = session
@@ -147,6 +154,12 @@ def test_the_connection_ends_after_the_answer(world):
     client, _ = world.ask({"do": "state"})
     assert client.recv(1) == b""
     assert len(world.platform.watched) == 1
+
+
+def test_pause_says_what_still_runs(world):
+    assert world.ask({"do": "pause"})[1] == {"ok": True, "running": 3}
+    assert world.ask({"do": "resume"})[1] == {"ok": True, "started": False}
+    assert world.handler.asked == ["pause", "resume"]
 
 
 def test_signal(world):

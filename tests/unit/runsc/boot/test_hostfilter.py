@@ -11,8 +11,10 @@ from runsc.boot import hostfilter
 from runsc.boot.host_calls import sandbox_calls
 from runsc.boot.hostfilter import LONG, Compare, HostCall, HostFilter
 from runsc.boot.seccomp_binding import load_binding
+from sentry.abi import ptrace
 from tests import bpf
 
+NATIVE = Path(__file__).parents[4] / "sentry/platform/ptrace/native"
 FORBIDDEN = (
     "execve",
     "execveat",
@@ -247,6 +249,20 @@ def test_no_executable_memory(program: list[bpf.Instruction]) -> None:
         assert verdict(program, number_of(name), (0, 4096, 4)) == bpf.RET_KILL_PROCESS
         assert verdict(program, number_of(name), (0, 4096, 7)) == bpf.RET_KILL_PROCESS
         assert verdict(program, number_of(name), (0, 4096, 3)) == bpf.RET_ALLOW
+
+
+def test_the_platform_may_make_every_ptrace_request_that_it_makes(
+    program: list[bpf.Instruction],
+) -> None:
+    names: set[str] = set()
+    for source in NATIVE.glob("*.c"):
+        names.update(re.findall(r"\bptrace\((PTRACE_\w+)", source.read_text()))
+    names.remove("PTRACE_SEIZE")  # only while the template is made, before the filter
+    assert "PTRACE_CONT" in names
+    for name in names:
+        # glibc's ptrace.h spells them USER, linux/ptrace.h USR.
+        request = getattr(ptrace, name.replace("USER", "USR"))
+        assert verdict(program, number_of("ptrace"), (request,)) == bpf.RET_ALLOW, name
 
 
 def test_attaching_with_ptrace_kills(program: list[bpf.Instruction]) -> None:
