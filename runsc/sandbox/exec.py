@@ -19,7 +19,7 @@ from config.jsontext import loads
 from config.oci import Process, read_process
 from runsc.errors import NotRunningError, RunscError, describe
 from runsc.log import LOG, one_line
-from runsc.sandbox import attributes, signals
+from runsc.sandbox import attributes, hostcalls, signals
 from runsc.sandbox.cgroup import Cgroup
 from runsc.sandbox.client import Connection
 from runsc.sandbox.console import Console, take_as_controlling
