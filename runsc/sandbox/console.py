@@ -24,6 +24,9 @@ class Console:
         self.master_fd, self.slave_fd = posix.openpty()
         posix.set_inheritable(self.master_fd, False)
         posix.set_inheritable(self.slave_fd, False)
+        # The guest's terminal has a line discipline of its own: what is typed must reach it
+        # as it is, and what it writes the caller.
+        set_raw(self.slave_fd, termios.tcgetattr(self.slave_fd))
         if width and height:
             set_size(self.master_fd, height, width)
 
@@ -58,6 +61,25 @@ def set_size(terminal_fd: int, rows: int, columns: int) -> None:
     termios.tcsetwinsize(terminal_fd, (rows, columns))
 
 
+def set_raw(terminal_fd: int, settings: "list[int | list[bytes | int]]") -> None:
+    """Put a terminal with these settings into raw mode (cfmakeraw(3), field by field)."""
+    raw = list(settings)
+    raw[0] &= ~(
+        termios.IGNBRK
+        | termios.BRKINT
+        | termios.PARMRK
+        | termios.ISTRIP
+        | termios.INLCR
+        | termios.IGNCR
+        | termios.ICRNL
+        | termios.IXON
+    )
+    raw[1] &= ~termios.OPOST
+    raw[2] = (raw[2] & ~(termios.CSIZE | termios.PARENB)) | termios.CS8
+    raw[3] &= ~(termios.ECHO | termios.ECHONL | termios.ICANON | termios.ISIG | termios.IEXTEN)
+    termios.tcsetattr(terminal_fd, termios.TCSANOW, raw)
+
+
 def take_as_controlling(slave_fd: int) -> None:
     """Make the slave the controlling terminal of the calling session leader."""
     fcntl.ioctl(slave_fd, termios.TIOCSCTTY, 0)
@@ -76,24 +98,8 @@ class Relay:
         """Put the caller's terminal into raw mode."""
         if not posix.isatty(0):
             return
-        saved = termios.tcgetattr(0)
-        self._saved = saved
-        raw = list(saved)
-        # cfmakeraw(3), field by field.
-        raw[0] &= ~(
-            termios.IGNBRK
-            | termios.BRKINT
-            | termios.PARMRK
-            | termios.ISTRIP
-            | termios.INLCR
-            | termios.IGNCR
-            | termios.ICRNL
-            | termios.IXON
-        )
-        raw[1] &= ~termios.OPOST
-        raw[2] = (raw[2] & ~(termios.CSIZE | termios.PARENB)) | termios.CS8
-        raw[3] &= ~(termios.ECHO | termios.ECHONL | termios.ICANON | termios.ISIG | termios.IEXTEN)
-        termios.tcsetattr(0, termios.TCSANOW, raw)
+        self._saved = termios.tcgetattr(0)
+        set_raw(0, self._saved)
 
     def stop(self) -> None:
         """Give the caller its terminal back as it was."""
