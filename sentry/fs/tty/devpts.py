@@ -6,7 +6,7 @@ Every mount is an instance of its own, with its own numbers and its own `ptmx`.
 from typing import Final
 
 from sentry.abi.capability import CAP_SYS_ADMIN
-from sentry.abi.errno import EBUSY, EIO, ENODEV, ENOSPC, ENXIO, EPERM
+from sentry.abi.errno import EBUSY, EINVAL, EIO, ENODEV, ENOSPC, ENXIO, EPERM
 from sentry.abi.stat import S_IFCHR, S_IFDIR, S_IFMT
 from sentry.errors import SysError
 from sentry.fs.tty.file import TtyFile
@@ -99,6 +99,8 @@ class NodeInode(Inode):
         return found
 
     def set_attributes(self, change: AttributeChange) -> None:
+        if change.size >= 0:
+            raise SysError(EINVAL)
         if change.mode >= 0:
             self._mode = self._mode & S_IFMT | change.mode & 0o7777
         if change.uid >= 0:

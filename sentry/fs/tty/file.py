@@ -63,7 +63,7 @@ class TtyFile(File):
     def try_read(self, sink: Sink) -> int | None:
         tty = self.tty
         if self.is_hung_up():
-            return 0
+            return self._read_dead()
         tty.check_access(SIGTTIN)
         if sink.room == 0:
             return 0
@@ -80,6 +80,13 @@ class TtyFile(File):
         if tty.inode is not None:
             tty.inode.note_read()
         return done
+
+    def _read_dead(self) -> int:
+        """Return the end of a terminal that was hung up; who waited for input gets EIO."""
+        task = self.tty.kernel.current
+        if self.tty.is_gone and task is not None and not task.call.is_first_run:
+            raise SysError(EIO)
+        return 0
 
     def _has_enough(self, room: int) -> bool:
         """Return whether a raw read is over, by VMIN, VTIME, a signal or O_NONBLOCK (termios(3)).

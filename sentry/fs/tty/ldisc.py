@@ -54,6 +54,8 @@ from sentry.fs.tty.output import (
     OutputSide,
     is_continuation,
     is_control,
+    is_lower,
+    is_upper,
 )
 
 BUFFER_SIZE: Final = 4096  # N_TTY_BUF_SIZE: also the longest line with its end
@@ -205,7 +207,7 @@ class LineDiscipline:
         termios = self.termios
         if termios.iflag & ISTRIP:
             char &= 0x7F
-        if termios.iflag & IUCLC and termios.lflag & IEXTEN and 0x41 <= char <= 0x5A:
+        if termios.iflag & IUCLC and termios.lflag & IEXTEN and is_upper(char):
             char += 0x20
         if self._is_next_literal:
             self._is_next_literal = False
@@ -515,11 +517,5 @@ def _signal_of(char: int, chars: bytes) -> int:
 
 
 def _is_word(char: int) -> bool:
-    """Return whether a byte is a letter (of Latin-1, as for Linux), a digit or an underscore."""
-    return (
-        0x30 <= char <= 0x39
-        or 0x41 <= char <= 0x5A
-        or 0x61 <= char <= 0x7A
-        or char == 0x5F
-        or (char >= 0xC0 and char not in (0xD7, 0xF7))
-    )
+    """Return whether a byte is a letter, a digit or an underscore."""
+    return is_upper(char) or is_lower(char) or 0x30 <= char <= 0x39 or char == 0x5F

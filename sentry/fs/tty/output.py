@@ -41,6 +41,16 @@ def is_control(char: int) -> bool:
     return char < 0x20 or char == _DELETE
 
 
+def is_upper(char: int) -> bool:
+    """Return whether a byte is a capital letter, of Latin-1 as everywhere in Linux."""
+    return 0x41 <= char <= 0x5A or 0xC0 <= char <= 0xDE and char != 0xD7
+
+
+def is_lower(char: int) -> bool:
+    """Return whether a byte is a small letter, of Latin-1."""
+    return 0x61 <= char <= 0x7A or char >= 0xDF and char != 0xF7
+
+
 def is_continuation(char: int, termios: Termios) -> bool:
     """Return whether a byte continues a character of UTF-8, where the terminal knows of it."""
     return bool(termios.iflag & IUTF8) and char & 0xC0 == 0x80
@@ -107,7 +117,7 @@ class OutputSide:
         elif char == _BACKSPACE:
             self.column = max(self.column - 1, 0)
         elif not is_control(char):
-            if flags & OLCUC and 0x61 <= char <= 0x7A:
+            if flags & OLCUC and is_lower(char):
                 char -= 0x20
             if not is_continuation(char, termios):
                 self.column += 1

@@ -13,6 +13,7 @@ from sentry.abi.ioctl import (
     CS8,
     CSIZE,
     EXTPROC,
+    HUPCL,
     IXON,
     PARENB,
     TIOCPKT_DOSTOP,
@@ -93,6 +94,13 @@ class OtherEnd:
         """Called before the window size is told to somebody."""
 
 
+def pty_termios() -> Termios:
+    """Return what a fresh pseudo-terminal has; there is no modem to hang up (HUPCL)."""
+    termios = default_termios()
+    termios.cflag &= ~HUPCL
+    return termios
+
+
 class Tty(Terminal, LineOwner):
     """One terminal."""
 
@@ -102,7 +110,7 @@ class Tty(Terminal, LineOwner):
         self.index = index
         self.device = PTS_MAJOR << 8 | index & 0xFF | (index & ~0xFF) << 12
         self.queue = WaitQueue()
-        self.line = LineDiscipline(self, default_termios())
+        self.line = LineDiscipline(self, pty_termios())
         self.end = OtherEnd()
         self.inode: SlaveInode | None = None
         self.window = bytes(WINSIZE_SIZE)
@@ -226,7 +234,7 @@ class Tty(Terminal, LineOwner):
         self.hangups += 1
         self.pending.clear()
         self.line.drop_input()
-        self.line.set_termios(default_termios())
+        self.line.set_termios(pty_termios())
         self.line.is_stopped = self.is_stopped_by_ioctl = False
         if session is not None:
             jobs.hang_up_session(session, foreground)
