@@ -37,7 +37,8 @@ class Screen:
         deadline = time.monotonic() + timeout
         while not (found := re.compile(pattern).search(self.text, self.seen)):
             alive = self.read(0.2)
-            assert alive and time.monotonic() < deadline, (pattern, self.text)
+            assert alive, (pattern, self.text)
+            assert time.monotonic() < deadline, (pattern, self.text)
         self.seen = found.end()
         return found
 

@@ -279,7 +279,7 @@ print(
 raw = fcntl.ioctl(slave, 0x802C542A, bytes(44))
 print(raw.hex(), fcntl.ioctl(slave, 0x5405, bytes(18))[:17].hex())
 fcntl.ioctl(slave, 0x5406, struct.pack("<HHHHB8sx", 0x500, 1, 0xBF, 0x8A3B, 0, b"abcdefgh"))
-print([value for value in termios.tcgetattr(slave)[:4]], termios.tcgetattr(slave)[CC][:10])
+print(list(termios.tcgetattr(slave)[:4]), termios.tcgetattr(slave)[CC][:10])
 print(attempt(os.open, "/dev/tty", os.O_RDWR))
 poll = select.poll()
 poll.register(slave, 0xFFFF)
