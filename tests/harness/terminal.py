@@ -76,7 +76,9 @@ class Screen:
 class TerminalSession:
     """A command of the runtime whose standard streams are a terminal that the test holds."""
 
-    def __init__(self, runtime: Runtime, *arguments: str, rows: int = 24, columns: int = 80) -> None:
+    def __init__(
+        self, runtime: Runtime, *arguments: str, rows: int = 24, columns: int = 80
+    ) -> None:
         master, slave = os.openpty()
         self.screen = Screen(master)
         self.screen.resize(rows, columns)

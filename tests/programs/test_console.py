@@ -1,6 +1,7 @@
 """Containers with a terminal: `run` in the foreground, --console-socket, `exec -t`."""
 
 import array
+import hashlib
 import json
 import os
 import socket
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.bundle import Bundle, Runtime
+from tests.harness.bundle import Bundle
 from tests.harness.terminal import Screen, TerminalSession
 
 pytestmark = pytest.mark.guest
@@ -48,7 +49,9 @@ def test_the_terminal_has_a_name(shell: TerminalSession):
     ask(shell, "stat -L -c %t:%T /proc/self/fd/0 /dev/console", r"88:0\r\n88:0\r\n")
     ask(shell, "stat -c %U:%a /dev/pts/0", r"root:620\r\n")
     ask(shell, "cut -d' ' -f6-7 /proc/$$/stat", r"1 34816\r\n")
-    ask(shell, "ps -o tty= -p $$; echo > /dev/console; echo via > /dev/tty", r"pts/0\r\n\r\nvia\r\n")
+    ask(
+        shell, "ps -o tty= -p $$; echo > /dev/console; echo via > /dev/tty", r"pts/0\r\n\r\nvia\r\n"
+    )
 
 
 def test_settings_are_those_of_a_fresh_terminal(shell: TerminalSession):
@@ -103,6 +106,15 @@ def test_the_window_size_follows(shell: TerminalSession):
     shell.screen.expect("winch")
     ask(shell, "stty size", r"50 132\r\n")
     ask(shell, "stty rows 20 columns 30; stty size", r"20 30\r\n")
+
+
+def test_much_input_arrives_whole(shell: TerminalSession):
+    shell.screen.type("stty raw -echo; echo ready; head -c 300000 | md5sum; stty sane\n")
+    shell.screen.expect(r"ready\n")
+    typed = "".join(f"{number:07d}\x03" for number in range(37500))
+    shell.screen.type(typed)
+    shell.screen.expect(hashlib.md5(typed.encode()).hexdigest())
+    shell.screen.expect(PROMPT)
 
 
 def test_much_output_arrives_whole(make_bundle: Callable[..., Bundle], debian_rootfs: Path):
