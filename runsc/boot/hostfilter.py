@@ -85,6 +85,7 @@ _FCNTL_COMMANDS: Final = (
     1034,  # F_GET_SEALS
 )
 _IOCTL_COMMANDS: Final = (
+    0x5401,  # TCGETS: Python asks of every file that it opens whether it is a terminal
     0x5413,  # TIOCGWINSZ
     0x5414,  # TIOCSWINSZ
     0x541B,  # FIONREAD

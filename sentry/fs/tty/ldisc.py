@@ -327,7 +327,7 @@ class LineDiscipline:
         self._end_erasing()
         self._echo_shown(char)
         self._echo_raw(_NEWLINE)
-        for typed in self.buffer[self._complete :]:
+        for typed in bytes(self.buffer[self._complete :]):
             self._echo_shown(typed)
 
     # Erasing.
@@ -402,7 +402,7 @@ class LineDiscipline:
     def _columns_before_tab(self) -> int:
         """Return 2 * the columns since the line's start or the last tab + whether it is a tab."""
         columns = 0
-        for char in reversed(self.buffer[self._complete :]):
+        for char in reversed(bytes(self.buffer[self._complete :])):
             if char == _TAB:
                 return columns * 2 + 1
             if is_control(char):
