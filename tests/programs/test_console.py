@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.bundle import Bundle
+from tests.harness.bundle import Bundle, Runtime
 from tests.harness.terminal import Screen, TerminalSession
+from tests.programs.compare import assert_same
 
 pytestmark = pytest.mark.guest
 SHELL = ["/bin/bash", "--norc", "-i"]
@@ -272,3 +273,17 @@ class ConsoleSocket:
         self._directory.cleanup()
         if self._screen is not None:
             self._screen.close()
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "script -qec 'tty; stty -a; exit 6' /dev/null < /dev/null; echo $?",
+        "script -qec 'stty cols 99; stty size' /tmp/typescript < /dev/null; wc -l < /tmp/typescript",
+        "(sleep 0.5; echo typed; sleep 0.5) | script -qec 'read x; echo got $x' /dev/null",
+        "tty; tty < /dev/ptmx; stty -a < /dev/tty; ls -l /dev/pts/ptmx | cut -d' ' -f1-6",
+    ],
+    ids=["settings", "size", "typed", "none"],
+)
+def test_script(runtime: Runtime, debian_rootfs: Path, script: str):
+    assert_same(runtime, debian_rootfs, script + "; true")
