@@ -119,6 +119,9 @@ class Container(RequestHandler):
         session.pid = task.group.pid
         if console is not None:
             console.control(task)
+        self._watchers = {
+            pid: watcher for pid, watcher in self._watchers.items() if not watcher.group.is_zombie
+        }
         self._watchers[session.pid] = SessionWatcher(task.group, session, console)
         self._loop.start(task)
 
