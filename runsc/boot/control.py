@@ -247,9 +247,7 @@ class Connection(HostWatcher):
         received = self._received
         if len(received) < (1 if tty else 3):
             raise RunscError("exec needs three descriptors, or one of a terminal")
-        # What follows the terminal, or the three, are descriptors 3, 4, ... of the process.
-        fds = [os.dup(received[0]), os.dup(received[0]), *received] if tty else received
-        session = ControlledExec(self, fields.fields("process"), fds, tty=tty)
+        session = ControlledExec(self, fields.fields("process"), received, tty=tty)
         # From here on the descriptors are the handler's, also when it fails.
         self._received = []
         self._server.handler.exec(session)

@@ -85,15 +85,7 @@ _FCNTL_COMMANDS: Final = (
     1034,  # F_GET_SEALS
 )
 _IOCTL_COMMANDS: Final = (
-    0x5401,  # TCGETS
-    0x5402,  # TCSETS
-    0x5403,  # TCSETSW
-    0x5404,  # TCSETSF
-    0x5409,  # TCSBRK
-    0x540A,  # TCXONC
-    0x540B,  # TCFLSH
-    0x540F,  # TIOCGPGRP
-    0x5411,  # TIOCOUTQ
+    0x5401,  # TCGETS: Python asks of every file that it opens whether it is a terminal
     0x5413,  # TIOCGWINSZ
     0x5414,  # TIOCSWINSZ
     0x541B,  # FIONREAD

@@ -16,6 +16,7 @@ from sentry.fs.overlay.filesystem import MemoryLayers
 from sentry.fs.procfs.filesystem import ProcFilesystem
 from sentry.fs.sysfs import SysFilesystem
 from sentry.fs.tmpfs import TmpFilesystem
+from sentry.fs.tty.devpts import DevptsFilesystem, DevptsOptions
 from sentry.kernel.kernel import Kernel
 from sentry.vfs.mount import (
     MNT_NOATIME,
@@ -153,8 +154,10 @@ def _make_filesystem(kernel: Kernel, mount: OciMount, index: int) -> Filesystem 
         return ProcFilesystem(kernel)
     if kind == "sysfs":
         return SysFilesystem(kernel)
-    if kind in ("tmpfs", "devtmpfs", "devpts", "mqueue", "cgroup", "cgroup2"):
-        # Terminals, queues and control groups inside have no files of their own yet.
+    if kind == "devpts":
+        return _devpts(kernel, mount.options, index)
+    if kind in ("tmpfs", "devtmpfs", "mqueue", "cgroup", "cgroup2"):
+        # Queues and control groups inside have no files of their own yet.
         made = _tmpfs(mount.options, index, kind)
         if mount.destination.rstrip("/") == "/dev":
             populate_dev(made)
@@ -178,10 +181,17 @@ def _tmpfs(options: list[str], index: int, kind: str) -> TmpFilesystem:
                 size = parse_size(value)
         except ValueError:
             raise RunscError(f"mounts[{index}].options: {option!r} is not a number") from None
-    type_name = kind.encode()
-    if kind == "devpts":
-        gid, mode = 0, 0o755  # gid and mode are meant for the terminals
-    return TmpFilesystem(type_name, mode=mode, uid=uid, gid=gid, size_limit=size)
+    return TmpFilesystem(kind.encode(), mode=mode, uid=uid, gid=gid, size_limit=size)
+
+
+def _devpts(kernel: Kernel, options: list[str], index: int) -> DevptsFilesystem:
+    choices = DevptsOptions()
+    for option in options:
+        try:
+            choices.parse(option)
+        except ValueError:
+            raise RunscError(f"mounts[{index}].options: {option!r} is not a number") from None
+    return DevptsFilesystem(kernel, choices)
 
 
 def parse_size(text: str) -> int:
@@ -209,6 +219,10 @@ def _ensure_proc_and_dev(kernel: Kernel, namespace: MountNamespace, spec: Spec) 
         devices = TmpFilesystem(b"devtmpfs", mode=0o755)
         populate_dev(devices)
         namespace.mount_at(b"/dev", devices, MNT_RELATIME, b"dev")
+        choices = DevptsOptions()
+        choices.ptmx_mode = 0o666
+        terminals = DevptsFilesystem(kernel, choices)
+        namespace.mount_at(b"/dev/pts", terminals, MNT_RELATIME | MNT_NOSUID, b"devpts")
     _add_devices(namespace, spec)
 
 

@@ -21,12 +21,15 @@ DONE: Final = -(1 << 34)  # the registers are as they should be already, or the 
 
 
 def wait_for_file(task: Task, fd: int, file: File, events: int) -> int:
-    """Wait until `file` has one of `events`; SysError(EAGAIN) with O_NONBLOCK."""
+    """Wait until `file` has one of `events`; SysError(EAGAIN) with O_NONBLOCK.
+
+    The file may have noted a time limit in the call's record (VTIME, termios(3)).
+    """
     if file.flags & O_NONBLOCK:
         raise SysError(EAGAIN)
     if fd not in task.call.files:
         task.call.hold(fd, file)
-    return wait(task, file.queue, events | POLLHUP | POLLERR)
+    return wait(task, file.queue, events | POLLHUP | POLLERR, task.call.deadline_ns)
 
 
 def wait(task: Task, queue: WaitQueue, events: int, deadline_ns: int = 0) -> int:

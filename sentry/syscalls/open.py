@@ -33,7 +33,7 @@ from sentry.abi.fcntl import (
     O_TRUNC,
     O_WRONLY,
 )
-from sentry.abi.stat import S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK
+from sentry.abi.stat import S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK
 from sentry.abi.types import Fd, Int, Mode, Size, Uint, UserPtr
 from sentry.errors import SysError
 from sentry.kernel.blocking import wait
@@ -191,6 +191,8 @@ def open_place(task: Task, place: VfsPath, flags: int) -> File:
     if flags & O_TRUNC and kind == S_IFREG:
         inode.before_truncation()
     file = inode.open(place, flags & STATUS_FLAGS, task.creds)
+    if kind == S_IFCHR:
+        file.opened(task, flags)
     if flags & O_TRUNC and kind == S_IFREG:
         change = AttributeChange()
         change.size = 0

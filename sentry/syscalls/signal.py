@@ -305,6 +305,7 @@ def sys_rt_sigtimedwait(
         raise SysError(EAGAIN)
     if call.is_first_run:
         # Unblocked for the time of the wait, so that their arrival wakes this thread.
+        task.awaited = task.signal_mask
         set_mask(task, task.signal_mask & ~mask)
     if task.has_signal:
         _end_wait(task)
@@ -313,5 +314,5 @@ def sys_rt_sigtimedwait(
 
 
 def _end_wait(task: Task) -> None:
-    if not task.call.is_first_run:
-        set_mask(task, task.call.done)
+    task.awaited = 0
+    set_mask(task, task.call.done)

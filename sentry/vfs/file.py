@@ -96,6 +96,9 @@ class File:
         """Return whether open(2) need not wait on `queue` any more (only FIFOs make it wait)."""
         return True
 
+    def opened(self, caller: Caller, flags: int) -> None:
+        """Called once open(2) has made it for `caller`, with the flags of the call (O_NOCTTY)."""
+
     # Data.
 
     def can_read(self) -> bool:

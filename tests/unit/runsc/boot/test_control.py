@@ -205,13 +205,13 @@ def test_exec_whose_client_goes_is_abandoned(world):
     assert world.handler.asked == [("abandon", 42)]
 
 
-def test_the_terminal_of_an_exec_is_three_descriptors(world):
+def test_the_terminal_of_an_exec_is_one_descriptor(world):
     request = exec_request(tty=True)
     _, answer = world.ask(request, [0, 1])
     assert answer == {"ok": True, "pid": 42}
     fds = world.handler.session.host_fds
-    assert len(set(fds)) == 4
-    assert len({os.fstat(fd).st_ino for fd in fds[:3]}) == 1
+    assert world.handler.session.tty
+    assert len(set(fds)) == 2
 
 
 def test_a_bug_of_a_handler_ends_its_connection_only(world):
