@@ -11,13 +11,20 @@ from setuptools import setup
 
 ROOT = Path(__file__).resolve().parent
 
-CFFI_BUILDERS = ("runsc/sandbox/host_build.py", "sentry/platform/ptrace_build.py")
+CFFI_BUILDERS = (
+    "runsc/sandbox/host_build.py",
+    "netstack/native_build.py",
+    "sentry/platform/net_build.py",
+    "sentry/platform/ptrace_build.py",
+)
 
 # Whole packages in one unit, so that calls between their modules bind early.
 COMPILED = ("netstack", "sentry")
 
 # Modules that stay interpreted, each with the reason.
 INTERPRETED = {
+    "netstack/native_build.py": "describes the C extension; runs at build time only",
+    "sentry/platform/net_build.py": "describes the C extension; runs at build time only",
     "sentry/platform/ptrace_build.py": "describes the C extension; runs at build time only",
     "sentry/syscalls/gen.py": "the generator of the dispatch module; runs at build time only",
 }

@@ -1,0 +1,91 @@
+"""Packet sockets of the host (packet(7)): frames in and out of one interface.
+
+The descriptor was opened and bound by the host side; the sandbox itself can
+make no socket.
+"""
+
+from typing import Final
+
+from sentry.abi.errno import EAGAIN, ENOBUFS
+from sentry.platform._net import ffi, lib
+
+# struct virtio_net_hdr, linux/virtio_net.h.
+VNET_NEEDS_CHECKSUM: Final = 1
+VNET_DATA_VALID: Final = 2
+GSO_NONE: Final = 0
+GSO_TCPV4: Final = 1
+GSO_TCPV6: Final = 4
+
+FRAME_MAX: Final = 65536 + 64  # the largest GSO frame with its link header
+
+
+class HostFrame:
+    """A frame that was received."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.kind = 0  # sll_pkttype
+        self.checksum_good = False  # verified by the device, or unfinished: it never left the host
+        self.gso_size = 0
+
+
+class PacketSocket:
+    """One interface of the host, as raw frames."""
+
+    def __init__(self, host_fd: int, interface: int, *, has_vnet: bool) -> None:
+        """`interface`: its index on the host; `has_vnet`: the socket has PACKET_VNET_HDR."""
+        self.host_fd = host_fd
+        self._interface = interface
+        self._vnet = int(has_vnet)
+        self._frame = ffi.new("struct net_frame *")
+        self._outgoing = ffi.new("struct net_frame *")
+        self._buffer = ffi.new("char[]", FRAME_MAX)
+        self._bytes = ffi.buffer(self._buffer)
+
+    def receive(self) -> HostFrame | None:
+        """Return the next frame; None if there is none, or the interface is down."""
+        frame = self._frame
+        size = lib.net_receive(self.host_fd, self._vnet, self._buffer, FRAME_MAX, frame)
+        if size < 0:
+            return None
+        found = HostFrame(self._bytes[: min(size, FRAME_MAX)])
+        found.kind = frame.kind
+        found.checksum_good = frame.flags & (VNET_NEEDS_CHECKSUM | VNET_DATA_VALID) != 0
+        if frame.gso_type:
+            found.gso_size = frame.gso_size
+        return found
+
+    def send(
+        self,
+        protocol: int,
+        header: bytes,
+        payload: bytes,
+        checksum_start: int,
+        checksum_offset: int,
+        gso_type: int,
+        gso_size: int,
+    ) -> bool:
+        """Send a frame; False if there is no room now.
+
+        `checksum_start` 0: nothing is left to compute.  Frames that the host refuses
+        otherwise (the interface is down) are lost, as on a real wire.
+        """
+        frame = self._outgoing
+        frame.flags = VNET_NEEDS_CHECKSUM if checksum_start else 0
+        frame.checksum_start = checksum_start
+        frame.checksum_offset = checksum_offset
+        frame.gso_type = gso_type
+        frame.gso_size = gso_size
+        frame.header_size = len(header)
+        frame.protocol = protocol
+        error = lib.net_send(
+            self.host_fd,
+            self._interface,
+            self._vnet,
+            frame,
+            header,
+            len(header),
+            payload,
+            len(payload),
+        )
+        return error not in (-EAGAIN, -ENOBUFS)
