@@ -341,7 +341,8 @@ def _prepare(group: "ThreadGroup", task: "Task", number: int, *, force: bool) ->
     bit = 1 << (number - 1)
     is_default = group.handlers.actions[number].handler == SIG_DFL
     # A blocked signal is queued even for init: it may wait in sigwaitinfo(2) or signalfd(2).
-    if group.is_unkillable and is_default and not task.signal_mask & bit:
+    is_blocked = bool((task.signal_mask | task.waited_mask) & bit)
+    if group.is_unkillable and is_default and not is_blocked:
         # pid_namespaces(7): init gets nothing it has no handler for, but from outside.
         if not (force and bit & UNBLOCKABLE):
             return False
@@ -351,7 +352,7 @@ def _prepare(group: "ThreadGroup", task: "Task", number: int, *, force: bool) ->
         _discard(group, STOP_SIGNALS)
         resume_group(group)
     # A blocked signal stays: its action may change before it is unblocked.
-    return bool(task.signal_mask & bit) or not group.handlers.ignores(number)
+    return is_blocked or not group.handlers.ignores(number)
 
 
 def _discard(group: "ThreadGroup", mask: int) -> None:
@@ -383,6 +384,7 @@ def _complete(group: "ThreadGroup", first: "Task", number: int, only: "Task | No
     if (
         group.handlers.actions[number].handler == SIG_DFL
         and not bit & (STOP_SIGNALS | CORE_SIGNALS | IGNORED_BY_DEFAULT)
+        and not target.waited_mask & bit
         and (number == SIGKILL or not group.is_unkillable)
     ):
         # Nothing can save the process: even a vfork(2) parent and a stopped one must go.

@@ -66,9 +66,9 @@ class Task(Caller, Waiter):
         # Signals.
         self.signal_mask = 0
         self.saved_mask = -1  # to restore after sigsuspend(2), ppoll(2), ...; -1: none
+        self.waited_mask = 0  # blocked, but for the time of a sigtimedwait(2)
         self.pending = PendingSignals()
         self.has_signal = False  # something is to be delivered, or the task has to die or stop
-        self.last_fault = (0, 0, 0)  # trap number, error code, address: for sigcontext
         self.is_stopped = False  # has noticed the stop of its group
         self.last_fault = (0, 0, 0)  # trap number, error code, address: for the signal frame
         self.altstack = (0, 0, 2)  # ss_sp, ss_size, ss_flags (SS_DISABLE)

@@ -300,6 +300,7 @@ def sys_rt_sigtimedwait(
         raise SysError(EAGAIN)
     if call.is_first_run:
         # Unblocked for the time of the wait, so that their arrival wakes this thread.
+        task.waited_mask = task.signal_mask & mask
         set_mask(task, task.signal_mask & ~mask)
     if task.has_signal:
         _end_wait(task)
@@ -308,5 +309,6 @@ def sys_rt_sigtimedwait(
 
 
 def _end_wait(task: Task) -> None:
+    task.waited_mask = 0
     if not task.call.is_first_run:
         set_mask(task, task.call.done)
