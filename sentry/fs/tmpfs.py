@@ -24,6 +24,7 @@ from sentry.vfs.special import REGISTRY
 TMPFS_MAGIC: Final = 0x01021994
 PAGE: Final = 4096
 DEFAULT_LIMIT: Final = 1 << 30  # bytes, where no size= is given
+MAX_FILE_SIZE: Final = (1 << 63) - 1
 MAX_INODES: Final = 200_000
 XATTR_MAX: Final = 65536  # bytes of names and values of one inode
 XATTR_CREATE: Final = 1
@@ -353,7 +354,7 @@ class TmpFile(File):
             offset += self._size()
         elif whence != 0:
             offset = hostfiles.seek(self._tmp.contents(), offset, whence)
-        if offset < 0:
+        if not 0 <= offset <= MAX_FILE_SIZE:
             raise SysError(EINVAL)
         self._offset = offset
         return offset

@@ -20,8 +20,10 @@ from sentry.abi.fcntl import (
     F_SETSIG,
     O_APPEND,
     O_CLOEXEC,
+    O_LARGEFILE,
     O_NOATIME,
     O_NONBLOCK,
+    O_PATH,
 )
 from sentry.abi.types import Fd, Int, Off, Size, Uint, Ulong, s32
 from sentry.errors import SysError
@@ -30,6 +32,7 @@ from sentry.fs.pipefs import PipeFile
 from sentry.kernel.task import Task
 from sentry.mm.user import read_i32
 from sentry.syscalls.locks import COMMANDS, lock_command
+from sentry.vfs.file import File
 from sentry.vfs.inode import AttributeChange
 
 FD_CLOEXEC: Final = 1
@@ -82,13 +85,20 @@ def sys_fcntl(task: Task, fd: Fd, command: Int, argument: Ulong) -> int:
         fds.set_cloexec(fd, cloexec=bool(argument & FD_CLOEXEC))
         return 0
     if command == F_GETFL:
-        return file.flags | 0o100000  # O_LARGEFILE is always on
+        return file.flags | (O_LARGEFILE if _is_large(file) else 0)
     file = fds.get(fd)
     if command == F_SETFL:
         kept = file.flags & ~SETTABLE
         file.set_status_flags(kept | argument & SETTABLE)
         return 0
     return _owner_and_pipe(task, fd, command, argument)
+
+
+def _is_large(file: File) -> bool:
+    """Return whether fcntl(F_GETFL) shows O_LARGEFILE: what was opened by a name has it."""
+    if isinstance(file, MemoryFile):
+        return True
+    return file.path is not None and not file.flags & O_PATH
 
 
 def _owner_and_pipe(task: Task, fd: int, command: int, argument: int) -> int:

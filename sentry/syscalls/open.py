@@ -32,6 +32,7 @@ from sentry.abi.fcntl import (
     O_TMPFILE,
     O_TRUNC,
     O_WRONLY,
+    RESOLVE_IN_ROOT,
 )
 from sentry.abi.stat import S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK
 from sentry.abi.types import Fd, Int, Mode, Size, Uint, UserPtr
@@ -132,7 +133,7 @@ def _open_at(task: Task, dirfd: int, path: bytes, flags: int, mode: int, resolve
     if isinstance(kept, OpeningFile):
         file = kept.file
     else:
-        walker = walker_at(task, dirfd, path)
+        walker = walker_at(task, dirfd, path, scoped=bool(resolve & RESOLVE_IN_ROOT))
         walker.resolve = resolve
         file = open_file(task, walker, path, flags, mode)
     if not flags & O_NONBLOCK and not file.is_opened():
@@ -150,6 +151,9 @@ def open_file(task: Task, walker: Walker, path: bytes, flags: int, mode: int) ->
     if flags & O_CREAT:
         if flags & O_DIRECTORY:
             raise SysError(EINVAL)
+        if path.endswith(b"/"):
+            walker.walk_parent(path)
+            raise SysError(EISDIR)
         walker.walk_open(path, follow=follow)
         inode = walker.dentry.inode
         if inode is None:

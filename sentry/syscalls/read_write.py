@@ -275,9 +275,7 @@ def _position(low: int, high: int) -> int:
 
 
 def _checked_count(buf: int, count: int) -> Size:
-    """Return the count that is moved; EINVAL for a negative one, EFAULT outside user space."""
-    if count >> 63:
-        raise SysError(EINVAL)
-    if buf >= TASK_SIZE:
+    """Return the count that is moved; EFAULT where the buffer leaves user space (access_ok)."""
+    if buf + count > TASK_SIZE:
         raise SysError(EFAULT)
     return Size(min(count, MAX_RW_COUNT))

@@ -57,7 +57,8 @@ def compiled(program: str) -> Path:
             old.unlink(missing_ok=True)
         handle, partial = tempfile.mkstemp(dir=CACHE)
         os.close(handle)
-        subprocess.run([*COMPILE, "-o", partial, *map(str, sources[1:])], check=True)
+        argv = [*COMPILE, "-o", partial, *map(str, sources[1:])]
+        subprocess.run(argv, check=True, capture_output=True, text=True)
         os.chmod(partial, 0o755)
         os.rename(partial, final)
     return final
@@ -78,11 +79,14 @@ class Guests:
         key = (world, program)
         if key not in self.results:
             self.results[key] = self._run_all(world, program, self.wanted[key])
-        return self.results[key][case]
+        return " ".join(self.results[key][case].split("\n"))
 
     def _run_all(self, world: str, program: str, cases: list[str]) -> dict[str, str]:
         """Run all cases; one that ends the whole run is blamed, and the rest runs again."""
-        self._install(program)
+        try:
+            self._install(program)
+        except subprocess.CalledProcessError as error:
+            return dict.fromkeys(cases, f"{error}\n{error.stderr}")
         results: dict[str, str] = {}
         while len(results) < len(cases):
             todo = [case for case in cases if case not in results]

@@ -8,7 +8,8 @@ from tests.syscalls.guests import Guests, expected_failures, programs
 @pytest.mark.root
 @pytest.mark.timeout(900)
 def test_guest(guests: Guests, world: str, program: str, case: str) -> None:
-    assert guests.result(world, program, case) == ""
+    report = guests.result(world, program, case)
+    assert not report, report
 
 
 def test_expected_failures_name_cases() -> None:
