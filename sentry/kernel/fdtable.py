@@ -14,6 +14,7 @@ class FdTable:
         self._files: list[File | None] = []
         self._cloexec: set[int] = set()
         self._lowest_free = 0  # no descriptor below it is free
+        self.has_record_locks = False  # POSIX locks are or were held: close(2) looks for them
         self.limit = limit  # RLIMIT_NOFILE, soft: one more than the largest descriptor
         self.users = 1
 
@@ -82,7 +83,7 @@ class FdTable:
 
     def _let_go(self, file: File, caller: Caller) -> None:
         """Do what close(2) does to a file: POSIX locks of the process go with any descriptor."""
-        if file.has_locks and file.inode is not None:
+        if (file.has_locks or self.has_record_locks) and file.inode is not None:
             release_locks(file, self)
         file.flush(caller)
         file.drop()

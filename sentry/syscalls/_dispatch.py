@@ -10,6 +10,7 @@ from sentry.syscalls import (
     arch,
     attributes,
     clone,
+    copy,
     dirs,
     epoll,
     event_fds,
@@ -185,6 +186,10 @@ def _setitimer(task: Task, t: GuestThread) -> int:
 
 def _getpid(task: Task, t: GuestThread) -> int:  # noqa: ARG001
     return identity.sys_getpid(task)
+
+
+def _sendfile(task: Task, t: GuestThread) -> int:
+    return copy.sys_sendfile(task, Fd(s32(t.a0)), Fd(s32(t.a1)), UserPtr(t.a2), Size(t.a3))
 
 
 def _socket(task: Task, t: GuestThread) -> int:
@@ -983,6 +988,10 @@ def _mlock2(task: Task, t: GuestThread) -> int:
     return memory.sys_mlock2(task, Ulong(t.a0), Size(t.a1), Int(s32(t.a2)))
 
 
+def _copy_file_range(task: Task, t: GuestThread) -> int:
+    return copy.sys_copy_file_range(task, Fd(s32(t.a0)), UserPtr(t.a1), Fd(s32(t.a2)), UserPtr(t.a3), Size(t.a4), Uint(u32(t.a5)))
+
+
 def _preadv2(task: Task, t: GuestThread) -> int:
     return read_write.sys_preadv2(task, Fd(s32(t.a0)), UserPtr(t.a1), Long(s64(t.a2)), Long(s64(t.a3)), Long(s64(t.a4)), Int(s32(t.a5)))
 
@@ -1063,6 +1072,7 @@ HANDLERS: Final[dict[int, Handler]] = {
     37: _alarm,
     38: _setitimer,
     39: _getpid,
+    40: _sendfile,
     41: _socket,
     42: _connect,
     43: _accept,
@@ -1262,6 +1272,7 @@ HANDLERS: Final[dict[int, Handler]] = {
     322: _execveat,
     324: _membarrier,
     325: _mlock2,
+    326: _copy_file_range,
     327: _preadv2,
     328: _pwritev2,
     332: _statx,

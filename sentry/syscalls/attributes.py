@@ -3,11 +3,12 @@
 from struct import Struct
 from typing import Final
 
-from sentry.abi.errno import EACCES, EFBIG, EINVAL, EISDIR
+from sentry.abi.errno import EACCES, EINVAL, EISDIR
 from sentry.abi.fcntl import AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW
 from sentry.abi.stat import S_IFDIR, S_IFMT, S_IFREG, S_ISGID, S_ISUID
 from sentry.abi.types import NULL, Fd, Int, Mode, Off, Uint, UserPtr
 from sentry.errors import SysError
+from sentry.kernel.fault_signals import check_file_size
 from sentry.kernel.lookup import Target, target_at
 from sentry.kernel.task import Task
 from sentry.vfs.inode import AttributeChange
@@ -16,6 +17,7 @@ from sentry.vfs.permission import (
     check,
     check_chown,
     check_owner,
+    drop_set_ids,
     is_owner,
     keeps_setgid,
     may,
@@ -221,8 +223,9 @@ def sys_truncate(task: Task, pathname: UserPtr, length: Off) -> int:
         raise SysError(EINVAL)
     target.check_writable()
     check(task.creds, inode, MAY_WRITE)
-    if length > task.group.limits.soft[1]:  # RLIMIT_FSIZE
-        raise SysError(EFBIG)
+    if length > inode.attributes().size:
+        check_file_size(task, length)
+    drop_set_ids(task.creds, inode)
     change = AttributeChange()
     change.size = length
     return _apply(target, change)

@@ -10,14 +10,10 @@ from sentry.abi.fcntl import (
     F_GET_SEALS,
     F_GETFD,
     F_GETFL,
-    F_GETOWN,
     F_GETPIPE_SZ,
-    F_GETSIG,
     F_SETFD,
     F_SETFL,
-    F_SETOWN,
     F_SETPIPE_SZ,
-    F_SETSIG,
     O_APPEND,
     O_CLOEXEC,
     O_LARGEFILE,
@@ -29,16 +25,22 @@ from sentry.abi.types import Fd, Int, Off, Size, Uint, Ulong, s32
 from sentry.errors import SysError
 from sentry.fs.memfd import MemoryFile
 from sentry.fs.pipefs import PipeFile
+from sentry.kernel.async_io import watch
+from sentry.kernel.fault_signals import check_file_size
 from sentry.kernel.task import Task
-from sentry.mm.user import read_i32
+from sentry.mm.user import read_i32, write_u32
+from sentry.syscalls.file_owner import OWNER_COMMANDS, owner_command
 from sentry.syscalls.locks import COMMANDS, lock_command
 from sentry.vfs.file import File
-from sentry.vfs.inode import AttributeChange
+from sentry.vfs.inode import S_IFMT, S_IFREG, AttributeChange
+from sentry.vfs.permission import drop_set_ids
 
 FD_CLOEXEC: Final = 1
 O_ASYNC: Final = 0o20000
 O_DIRECT: Final = 0o40000
 SETTABLE: Final = O_APPEND | O_NONBLOCK | O_ASYNC | O_DIRECT | O_NOATIME
+SEEK_CUR: Final = 1
+FIONREAD: Final = 0x541B
 FIONBIO: Final = 0x5421
 FIONCLEX: Final = 0x5450
 FIOCLEX: Final = 0x5451
@@ -90,8 +92,15 @@ def sys_fcntl(task: Task, fd: Fd, command: Int, argument: Ulong) -> int:
     if command == F_SETFL:
         kept = file.flags & ~SETTABLE
         file.set_status_flags(kept | argument & SETTABLE)
+        _update_owner(task, fd, file)
         return 0
     return _owner_and_pipe(task, fd, command, argument)
+
+
+def _update_owner(task: Task, fd: int, file: File) -> None:
+    """Begin or end to send SIGIO after a change of O_ASYNC."""
+    if file.flags & O_ASYNC or file.owner is not None:
+        watch(task.kernel, fd, file, is_on=bool(file.flags & O_ASYNC))
 
 
 def _is_large(file: File) -> bool:
@@ -106,18 +115,8 @@ def _owner_and_pipe(task: Task, fd: int, command: int, argument: int) -> int:
     if command in COMMANDS:
         return lock_command(task, fd, command, argument)
     file = task.fds.get(fd)
-    if command == F_SETOWN:
-        file.owner_pid = s32(argument)
-        return 0
-    if command == F_GETOWN:
-        return file.owner_pid
-    if command == F_SETSIG:
-        if argument > 64:
-            raise SysError(EINVAL)
-        file.owner_signal = argument
-        return 0
-    if command == F_GETSIG:
-        return file.owner_signal
+    if command in OWNER_COMMANDS:
+        return owner_command(task, file, command, argument)
     if command in (F_GETPIPE_SZ, F_SETPIPE_SZ):
         if not isinstance(file, PipeFile):
             raise SysError(EBADF)
@@ -142,6 +141,12 @@ def sys_ioctl(task: Task, fd: Fd, request: Uint, argument: Ulong) -> int:
         flag = O_NONBLOCK if request == FIONBIO else O_ASYNC
         is_on = read_i32(task.memory, argument)
         file.set_status_flags(file.flags | flag if is_on else file.flags & ~flag)
+        _update_owner(task, fd, file)
+        return 0
+    inode = file.inode
+    if request == FIONREAD and inode is not None and inode.mode() & S_IFMT == S_IFREG:
+        left = file.attributes().size - file.seek(0, SEEK_CUR)
+        write_u32(task.memory, argument, left & 0xFFFF_FFFF)
         return 0
     return file.ioctl(task, request, argument)
 
@@ -159,8 +164,10 @@ def sys_ftruncate(task: Task, fd: Fd, length: Off) -> int:
     file = task.fds.get(fd)
     if length < 0 or not file.can_write():
         raise SysError(EINVAL)
-    if length > task.group.limits.soft[1]:  # RLIMIT_FSIZE
-        raise SysError(EFBIG)
+    if length > file.attributes().size:
+        check_file_size(task, length)
+    if file.inode is not None:
+        drop_set_ids(task.creds, file.inode)
     change = AttributeChange()
     change.size = length
     file.set_attributes(change)
@@ -176,6 +183,7 @@ def sys_fallocate(task: Task, fd: Fd, mode: Int, offset: Off, length: Off) -> in
         raise SysError(EBADF)
     if offset + length > MAX_FILE_SIZE:
         raise SysError(EFBIG)
+    check_file_size(task, offset + length)
     file.allocate(mode, offset, length)
     return 0
 

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from sentry.abi.errno import EAGAIN, EBADF, EINVAL, EOVERFLOW, ERESTARTSYS
+from sentry.abi.errno import EAGAIN, EBADF, EDEADLK, EINVAL, EOVERFLOW, ERESTARTSYS
 from sentry.abi.fcntl import (
     F_GETLK,
     F_OFD_GETLK,
@@ -16,9 +16,20 @@ from sentry.abi.fcntl import (
 from sentry.abi.types import Fd, Int
 from sentry.errors import SysError
 from sentry.kernel.blocking import wait
+from sentry.kernel.call import CallData
 from sentry.kernel.task import Task
 from sentry.vfs.file import File
-from sentry.vfs.locks import END_OF_FILE, READ, RECORD_LOCKS, UNLOCK, WHOLE_LOCKS, WRITE, Lock
+from sentry.vfs.locks import (
+    END_OF_FILE,
+    LOCK_WAITS,
+    READ,
+    RECORD_LOCKS,
+    UNLOCK,
+    WHOLE_LOCKS,
+    WRITE,
+    FileLocks,
+    Lock,
+)
 
 LOCK_SH: Final = 1
 LOCK_EX: Final = 2
@@ -27,6 +38,16 @@ LOCK_UN: Final = 8
 FLOCK_SIZE: Final = 32
 COMMANDS: Final = (F_GETLK, F_SETLK, F_SETLKW, F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW)
 _KINDS: Final = {LOCK_SH: READ, LOCK_EX: WRITE, LOCK_UN: UNLOCK}
+
+
+class _LockWait(CallData):
+    """A call that waits for a POSIX lock."""
+
+    def __init__(self, owner: object) -> None:
+        self._owner = owner
+
+    def release(self) -> None:
+        LOCK_WAITS.end(self._owner)
 
 
 def sys_flock(task: Task, fd: Fd, operation: Int) -> int:
@@ -81,11 +102,26 @@ def lock_command(task: Task, fd: int, command: int, address: int) -> int:
     if (kind == READ and not file.can_read()) or (kind == WRITE and not file.can_write()):
         raise SysError(EBADF)
     file.has_locks = True
+    if not is_ofd:
+        task.fds.has_record_locks = True
     if locks.try_set(wanted):
         return 0
     if command in (F_SETLK, F_OFD_SETLK):
         raise SysError(EAGAIN)
+    if command == F_SETLKW:
+        _note_wait(task, locks, wanted)
     return _wait(task, fd, file, whole=False)
+
+
+def _note_wait(task: Task, locks: FileLocks, wanted: Lock) -> None:
+    """SysError(EDEADLK) if whom the caller is about to wait for waits for the caller."""
+    blocking = locks.find_conflict(wanted)
+    assert blocking is not None
+    if LOCK_WAITS.would_deadlock(wanted.owner, blocking.owner):
+        raise SysError(EDEADLK)
+    if task.call.data is None:
+        task.call.data = _LockWait(wanted.owner)
+    LOCK_WAITS.begin(wanted.owner, blocking.owner)
 
 
 def _range(file: File, whence: int, start: int, length: int) -> tuple[int, int]:

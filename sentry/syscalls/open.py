@@ -45,7 +45,15 @@ from sentry.vfs.file import POLLIN, POLLOUT, File
 from sentry.vfs.inode import AttributeChange, Inode
 from sentry.vfs.mount import VfsPath
 from sentry.vfs.path import Walker
-from sentry.vfs.permission import MAY_EXEC, MAY_READ, MAY_WRITE, check, is_owner, new_owner
+from sentry.vfs.permission import (
+    MAY_EXEC,
+    MAY_READ,
+    MAY_WRITE,
+    check,
+    drop_set_ids,
+    is_owner,
+    new_owner,
+)
 
 _OPEN_HOW: Final = Struct("<QQQ")
 RESOLVE_KNOWN: Final = 0x3F
@@ -179,6 +187,9 @@ def open_place(task: Task, place: VfsPath, flags: int) -> File:
         raise SysError(ELOOP)
     if kind == S_IFDIR and (flags & O_ACCMODE != O_RDONLY or flags & O_CREAT):
         raise SysError(EISDIR)
+    if kind == S_IFDIR and flags & O_TRUNC:
+        check(task.creds, inode, MAY_READ)
+        raise SysError(EISDIR)
     if kind == S_IFSOCK:
         raise SysError(ENXIO)
     wants_write = flags & O_ACCMODE != O_RDONLY or flags & O_TRUNC
@@ -194,6 +205,7 @@ def open_place(task: Task, place: VfsPath, flags: int) -> File:
         raise SysError(EPERM)
     file = inode.open(place, flags & STATUS_FLAGS, task.creds)
     if flags & O_TRUNC and kind == S_IFREG:
+        drop_set_ids(task.creds, inode)
         change = AttributeChange()
         change.size = 0
         inode.set_attributes(change)

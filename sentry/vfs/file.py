@@ -9,7 +9,7 @@ from sentry.errors import SysError
 from sentry.mm.io import Sink, Source
 from sentry.vfs.caller import Caller
 from sentry.vfs.inode import AttributeChange, Attributes, Inode
-from sentry.waitqueue import WaitQueue
+from sentry.waitqueue import Waiter, WaitQueue
 
 if TYPE_CHECKING:
     from sentry.vfs.mount import VfsPath
@@ -40,6 +40,19 @@ class FileObserver:
         """Called once, when nobody holds the file any more, before its `release`."""
 
 
+class FileOwner:
+    """Who gets SIGIO, or the signal of F_SETSIG, for a file with O_ASYNC (fcntl(2))."""
+
+    def __init__(self) -> None:
+        self.kind = 1  # F_OWNER_TID, F_OWNER_PID or F_OWNER_PGRP
+        self.number = 0  # of that kind; 0: nobody
+        self.signal = 0
+        # The ids of who named the owner, whom the signal must be allowed to.
+        self.uid = 0
+        self.euid = 0
+        self.notice: Waiter | None = None  # registered while O_ASYNC is set
+
+
 @mypyc_attr(allow_interpreted_subclasses=True)
 class File:
     """An open file description.
@@ -60,9 +73,7 @@ class File:
         self.writes_all = False
         self.inode = inode
         self.path: VfsPath | None = None  # how it was opened; None for pipes, sockets, ...
-        # Who gets SIGIO (fcntl(F_SETOWN)): pid, or -pgid; and F_SETSIG.
-        self.owner_pid = 0
-        self.owner_signal = 0
+        self.owner: FileOwner | None = None  # who gets SIGIO; None: nobody was ever named
         self.has_locks = False  # some lock was set through it: to be looked for at close(2)
 
     # Life.

@@ -85,6 +85,33 @@ class FileLocks:
             self.queue.notify(1)
 
 
+class LockWaits:
+    """Which owner of POSIX locks waits for which other: finds circles (fcntl(2), EDEADLK)."""
+
+    def __init__(self) -> None:
+        self._blockers: dict[int, tuple[object, object]] = {}  # id of waiter: waiter, blocker
+
+    def would_deadlock(self, waiter: object, blocker: object) -> bool:
+        """Return whether `blocker` waits, over others perhaps, for `waiter`."""
+        at: object = blocker
+        for _ in range(len(self._blockers) + 1):
+            if at is waiter:
+                return True
+            found = self._blockers.get(id(at))
+            if found is None:
+                return False
+            at = found[1]
+        return False
+
+    def begin(self, waiter: object, blocker: object) -> None:
+        """Note that `waiter` sleeps until `blocker` gives a lock back."""
+        self._blockers[id(waiter)] = (waiter, blocker)
+
+    def end(self, waiter: object) -> None:
+        """Called when `waiter` does not wait any more."""
+        self._blockers.pop(id(waiter), None)
+
+
 class LockTable:
     """The locks of all files, by the inode's key; one table for each family of locks."""
 
@@ -108,4 +135,5 @@ class LockTable:
 
 
 RECORD_LOCKS: Final = LockTable()
+LOCK_WAITS: Final = LockWaits()
 WHOLE_LOCKS: Final = LockTable()

@@ -4,7 +4,6 @@ import pytest
 
 KNOWN = {
     "test_a_hundred_runs_leave_nothing": "one run in a hundred ends early; the cause is not found",
-    "test_python_program[files_and_maps]": "sendfile and copy_file_range are missing",
     "test_python_program[signals_and_polling]": "pseudo-terminals are missing",
     "test_death_by_signal_is_128_plus_its_number": "abort(3) of pid 1 ends by SIGSEGV",
     "test_do_cannot_write_to_the_host": "`do` has a read-only root, not yet a memory overlay",

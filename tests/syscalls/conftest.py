@@ -1,6 +1,5 @@
 """One test for each case of each guest program in each world."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -39,11 +38,11 @@ def guests(
     runtime: Runtime,
     busybox_rootfs: Path,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Guests]:
+) -> Guests:
     """Return what runs the cases that this session has selected, each program once in a world."""
     made = Guests(runtime, busybox_rootfs, tmp_path_factory.mktemp("guests"))
     for item in request.session.items:
         params = getattr(getattr(item, "callspec", None), "params", {})
         if "case" in params and "world" in params:
             made.wanted.setdefault((params["world"], params["program"]), []).append(params["case"])
-    yield made
+    return made

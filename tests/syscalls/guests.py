@@ -41,7 +41,7 @@ def expected_failures() -> dict[str, str]:
     """Return the reason for each `program.case` that the sandbox is known to get wrong."""
     lines = EXPECTED_FAILURES.read_text().splitlines()
     pairs = [line.split(maxsplit=1) for line in lines if line.strip() and line[0] != "#"]
-    return {name: reason for name, reason in pairs}
+    return {pair[0]: pair[1] for pair in pairs}
 
 
 def compiled(program: str) -> Path:
