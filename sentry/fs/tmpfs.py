@@ -6,7 +6,7 @@ the sandbox's control group.  Everything else is a few fields.
 
 from typing import Final
 
-from sentry.abi.errno import EACCES, EEXIST, EINVAL, EISDIR, ENODATA, ENODEV, ENOSPC, ENOTEMPTY
+from sentry.abi.errno import EACCES, EEXIST, EINVAL, EISDIR, ENODATA, ENODEV, ENOENT, ENOSPC, ENOTEMPTY
 from sentry.abi.fcntl import O_ACCMODE, O_APPEND, O_RDWR, O_WRONLY
 from sentry.abi.mman import MAP_PRIVATE, MAP_TYPE
 from sentry.abi.stat import S_IFDIR, S_IFLNK, S_IFMT, S_IFREG
@@ -86,6 +86,7 @@ class TmpInode(Inode):
         self.uid = uid
         self.gid = gid
         self.nlink = 1
+        self.is_linkable = False  # made by O_TMPFILE, to be named later
         self.rdev = 0
         self.target = b""  # of a symbolic link
         self.children: dict[bytes, TmpInode] = {}
@@ -217,6 +218,12 @@ class TmpInode(Inode):
     def create(self, name: bytes, mode: int, uid: int, gid: int) -> Inode:
         return self._add(name, TmpInode(self.filesystem, S_IFREG | mode, uid, gid))
 
+    def create_unnamed(self, mode: int, uid: int, gid: int, *, linkable: bool) -> Inode:
+        child = TmpInode(self.filesystem, S_IFREG | mode, uid, gid)
+        child.nlink = 0
+        child.is_linkable = linkable
+        return child
+
     def mkdir(self, name: bytes, mode: int, uid: int, gid: int) -> Inode:
         child = TmpInode(self.filesystem, S_IFDIR | mode, uid, gid)
         child.nlink = 2
@@ -235,6 +242,8 @@ class TmpInode(Inode):
 
     def link(self, name: bytes, inode: Inode) -> None:
         assert isinstance(inode, TmpInode)
+        if inode.nlink == 0 and not inode.is_linkable:
+            raise SysError(ENOENT)
         inode.nlink += 1
         inode.ctime_ns = hosttime.realtime_ns()
         self._add(name, inode)

@@ -412,6 +412,16 @@ class ProcDirectory:
         except OSError as error:
             raise SysError(error.errno or 5) from None
 
+    def link(self, host_fd: int, dir_fd: int, name: bytes) -> None:
+        """Give a name to a file that was made without one (open(2), O_TMPFILE)."""
+        try:
+            if self.fd < 0:
+                os.link(f"/proc/self/fd/{host_fd}", name, dst_dir_fd=dir_fd)
+            else:
+                os.link(f"self/fd/{host_fd}", name, src_dir_fd=self.fd, dst_dir_fd=dir_fd)
+        except OSError as error:
+            raise SysError(error.errno or 5) from None
+
 
 PROC: Final = ProcDirectory()
 """`PROC.fd` is set by the boot code to its procfs descriptor before confinement."""

@@ -43,7 +43,7 @@ from sentry.kernel.lookup import read_path, walker_at
 from sentry.kernel.task import Task
 from sentry.vfs.file import POLLIN, POLLOUT, File
 from sentry.vfs.inode import AttributeChange, Inode
-from sentry.vfs.mount import VfsPath
+from sentry.vfs.mount import Dentry, VfsPath
 from sentry.vfs.path import Walker
 from sentry.vfs.permission import (
     MAY_EXEC,
@@ -250,7 +250,7 @@ def parent_of(place: VfsPath) -> Inode:
 def _open_unnamed(task: Task, walker: Walker, path: bytes, flags: int, mode: int) -> File:
     """O_TMPFILE: a file without a name in the file system of a directory.
 
-    Made under a name that is removed at once; linkat(2) cannot give it one.
+    linkat(2) may give it one, unless O_EXCL says never.
     """
     if flags & O_ACCMODE not in (O_WRONLY, O_RDWR):
         raise SysError(EINVAL)
@@ -261,14 +261,10 @@ def _open_unnamed(task: Task, walker: Walker, path: bytes, flags: int, mode: int
     if walker.mount.is_read_only():
         raise SysError(EROFS)
     check(task.creds, directory, MAY_WRITE | MAY_EXEC)
-    name = b"#" + task.kernel.random_bytes(12).hex().encode()
     wanted = S_IFREG | mode & 0o7777 & ~task.fs.umask
     full, uid, gid = new_owner(task.creds, directory, wanted)
-    dentry = walker.child(name)
-    inode = directory.create(name, full & 0o7777, uid, gid)
-    dentry.fill(inode)
+    inode = directory.create_unnamed(full & 0o7777, uid, gid, linkable=not flags & O_EXCL)
+    dentry = Dentry(walker.dentry, b"#%d" % inode.key()[1], inode)
+    dentry.is_unlinked = True
     place = VfsPath(walker.mount, dentry)
-    file = inode.open(place, flags & STATUS_FLAGS & ~O_DIRECTORY, task.creds)
-    directory.unlink(name, inode)
-    dentry.remove()
-    return _finish(file, place)
+    return _finish(inode.open(place, flags & STATUS_FLAGS & ~O_DIRECTORY, task.creds), place)

@@ -112,6 +112,10 @@ class Inode:
         """Make a regular file; `mode` has the umask applied already."""
         raise SysError(EPERM)
 
+    def create_unnamed(self, mode: int, uid: int, gid: int, *, linkable: bool) -> "Inode":
+        """Make a regular file without a name (O_TMPFILE); `linkable`: `link` may give it one."""
+        raise SysError(EOPNOTSUPP)
+
     def mkdir(self, name: bytes, mode: int, uid: int, gid: int) -> "Inode":
         """Make a directory."""
         raise SysError(EPERM)

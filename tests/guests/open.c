@@ -354,3 +354,15 @@ CASE(openat2_without_links)
 	EXPECT_ERRNO(openat2(AT_FDCWD, "/proc/self/exe", 0, 0, RESOLVE_NO_MAGICLINKS), ELOOP);
 	EXPECT_ERRNO(openat2(AT_FDCWD, "/proc/self", 0, 0, RESOLVE_NO_XDEV), EXDEV);
 }
+
+CASE(unlinked_file_cannot_be_linked_again)
+{
+	char path[32];
+	int fd;
+
+	write_file("file", "abc");
+	fd = OK(open("file", O_RDONLY));
+	OK(unlink("file"));
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	EXPECT_ERRNO(linkat(AT_FDCWD, path, AT_FDCWD, "name", AT_SYMLINK_FOLLOW), ENOENT);
+}

@@ -20,6 +20,7 @@ from sentry.abi.fcntl import (
     O_RDONLY,
     O_RDWR,
     O_SYNC,
+    O_TMPFILE,
     O_TRUNC,
     O_WRONLY,
 )
@@ -107,6 +108,7 @@ class HostInode(Inode):
         self._gid: int = found.st_gid
         self._fd = -1
         self._pinned: OwnedFd | None = None
+        self._unnamed: OwnedFd | None = None  # of O_TMPFILE: the only way to it
         self._target = b""
         self._is_gone = False
 
@@ -355,6 +357,21 @@ class HostInode(Inode):
         inode._gid = gid
         return inode
 
+    def create_unnamed(self, mode: int, uid: int, gid: int, *, linkable: bool) -> Inode:
+        flags = O_TMPFILE | O_RDWR | (0 if linkable else O_EXCL)
+        owned = OwnedFd(hostfiles.open_file(self.dir_fd(), b".", flags, mode & 0o7777))
+        found = hostfiles.stat_fd(owned.fd)
+        if found.st_uid != uid or found.st_gid != gid:
+            hostfiles.change_owner(owned.fd, uid, gid)
+            if mode & (S_ISUID | S_ISGID):
+                hostfiles.change_mode(owned.fd, mode & 0o7777)
+        inode = HostInode(self._tree, None, b"", found)
+        inode._uid = uid
+        inode._gid = gid
+        inode._unnamed = owned
+        inode.single_fd = owned.fd
+        return inode
+
     def mkdir(self, name: bytes, mode: int, uid: int, gid: int) -> Inode:
         hostfiles.make_directory(self.dir_fd(), name, mode & 0o7777)
         return self._finish_new(name, mode, uid, gid)
@@ -373,6 +390,9 @@ class HostInode(Inode):
     def link(self, name: bytes, inode: Inode) -> None:
         if not isinstance(inode, HostInode):
             raise SysError(EPERM)
+        if inode._unnamed is not None:
+            hostfiles.PROC.link(inode._unnamed.fd, self.dir_fd(), name)
+            return
         hostfiles.make_link(inode._parent_fd(), inode.name, self.dir_fd(), name)
 
     def unlink(self, name: bytes, inode: Inode) -> None:
