@@ -6,7 +6,17 @@ the sandbox's control group.  Everything else is a few fields.
 
 from typing import Final
 
-from sentry.abi.errno import EACCES, EEXIST, EINVAL, EISDIR, ENODATA, ENODEV, ENOENT, ENOSPC, ENOTEMPTY
+from sentry.abi.errno import (
+    EACCES,
+    EEXIST,
+    EINVAL,
+    EISDIR,
+    ENODATA,
+    ENODEV,
+    ENOENT,
+    ENOSPC,
+    ENOTEMPTY,
+)
 from sentry.abi.fcntl import O_ACCMODE, O_APPEND, O_RDWR, O_WRONLY
 from sentry.abi.mman import MAP_PRIVATE, MAP_TYPE
 from sentry.abi.stat import S_IFDIR, S_IFLNK, S_IFMT, S_IFREG
@@ -16,7 +26,7 @@ from sentry.platform import hostfiles, hosttime
 from sentry.vfs.creds import Credentials
 from sentry.vfs.directory import DirectoryFile
 from sentry.vfs.file import File
-from sentry.vfs.inode import AttributeChange, Attributes, DirectoryEntry, Inode
+from sentry.vfs.inode import KEEP_TIME, AttributeChange, Attributes, DirectoryEntry, Inode
 from sentry.vfs.mount import Filesystem, VfsPath
 from sentry.vfs.namespace import NUMBERS
 from sentry.vfs.special import REGISTRY
@@ -27,6 +37,7 @@ DEFAULT_LIMIT: Final = 1 << 30  # bytes, where no size= is given
 MAX_FILE_SIZE: Final = (1 << 63) - 1
 MAX_INODES: Final = 200_000
 XATTR_MAX: Final = 65536  # bytes of names and values of one inode
+RENAME_EXCHANGE: Final = 2
 XATTR_CREATE: Final = 1
 XATTR_REPLACE: Final = 2
 
@@ -135,9 +146,9 @@ class TmpInode(Inode):
             self.uid = change.uid
         if change.gid >= 0:
             self.gid = change.gid
-        if change.atime_ns >= 0:
+        if change.atime_ns != KEEP_TIME:
             self.atime_ns = change.atime_ns
-        if change.mtime_ns >= 0:
+        if change.mtime_ns != KEEP_TIME:
             self.mtime_ns = change.mtime_ns
         self.ctime_ns = hosttime.realtime_ns()
 
@@ -267,6 +278,9 @@ class TmpInode(Inode):
 
     def rename(self, name: bytes, new_parent: Inode, new_name: bytes, flags: int) -> None:
         assert isinstance(new_parent, TmpInode)
+        if flags & RENAME_EXCHANGE:
+            self._exchange(name, new_parent, new_name)
+            return
         child = self.children[name]
         replaced = new_parent.children.get(new_name)
         is_directory = child.mode() & S_IFMT == S_IFDIR
@@ -283,6 +297,16 @@ class TmpInode(Inode):
         child.ctime_ns = hosttime.realtime_ns()
         self.touch()
         new_parent.touch()
+
+    def _exchange(self, name: bytes, other: "TmpInode", other_name: bytes) -> None:
+        one, two = self.children[name], other.children[other_name]
+        self.children[name], other.children[other_name] = two, one
+        moved = (two.mode() & S_IFMT == S_IFDIR) - (one.mode() & S_IFMT == S_IFDIR)
+        self.nlink += moved
+        other.nlink -= moved
+        one.ctime_ns = two.ctime_ns = hosttime.realtime_ns()
+        self.touch()
+        other.touch()
 
     # Extended attributes.
 

@@ -56,13 +56,13 @@ struct guest_helper {
 
 #define STRINGIFY_(x) #x
 #define STRINGIFY(x) STRINGIFY_(x)
-#define HERE __FILE_NAME__ ":" STRINGIFY(__LINE__) ": "
+#define HERE __FILE_NAME__ ":" STRINGIFY(__LINE__)
 
 /* Fail the case, from whichever process of it, unless the condition holds. */
 #define EXPECT(cond)                                                             \
 	do {                                                                     \
 		if (!(cond))                                                     \
-			fail(HERE #cond);                                        \
+			fail(HERE ": %s", #cond);                                        \
 	} while (0)
 
 /* The same for equal numbers; shows both. */
@@ -70,8 +70,8 @@ struct guest_helper {
 	do {                                                                     \
 		long long a_ = (long long)(actual), e_ = (long long)(expected);  \
 		if (a_ != e_)                                                    \
-			fail(HERE #actual " is %lld (%#llx), not %lld (%#llx)",  \
-			     a_, a_, e_, e_);                                    \
+			fail(HERE ": %s is %lld (%#llx), not %lld (%#llx)",      \
+			     #actual, a_, a_, e_, e_);                                    \
 	} while (0)
 
 /* The same for equal strings. */
@@ -79,7 +79,7 @@ struct guest_helper {
 	do {                                                                     \
 		const char *a_ = (actual), *e_ = (expected);                     \
 		if (strcmp(a_, e_) != 0)                                         \
-			fail(HERE #actual " is \"%s\", not \"%s\"", a_, e_);     \
+			fail(HERE ": %s is \"%s\", not \"%s\"", #actual, a_, e_);     \
 	} while (0)
 
 /* The value of a call that must not return -1. */
@@ -87,7 +87,7 @@ struct guest_helper {
 	({                                                                       \
 		__typeof__(call) r_ = (call);                                    \
 		if ((long)r_ == -1)                                              \
-			fail(HERE #call ": %s", strerrorname(errno));            \
+			fail(HERE ": %s: %s", #call, strerrorname(errno));            \
 		r_;                                                              \
 	})
 
@@ -98,9 +98,10 @@ struct guest_helper {
 		long r_ = (long)(call);                                          \
 		int n_ = errno;                                                  \
 		if (r_ != -1)                                                    \
-			fail(HERE #call " is %ld, not " #number, r_);            \
+			fail(HERE ": %s is %ld, not %s", #call, r_, #number);            \
 		if (n_ != (number))                                              \
-			fail(HERE #call " is %s, not " #number, strerrorname(n_)); \
+			fail(HERE ": %s is %s, not %s", #call, strerrorname(n_),   \
+			     #number);                                           \
 	} while (0)
 
 /* The condition must come true within some seconds. */
@@ -108,7 +109,7 @@ struct guest_helper {
 	do {                                                                     \
 		for (int i_ = 0; !(cond); i_++) {                                \
 			if (i_ == 4000)                                          \
-				fail(HERE #cond " did not come true");           \
+				fail(HERE ": %s did not come true", #cond);           \
 			sleep_ms(1);                                             \
 		}                                                                \
 	} while (0)
@@ -121,7 +122,8 @@ struct guest_helper {
 	do {                                                                     \
 		int s_ = wait_status(pid);                                       \
 		if (!WIFEXITED(s_) || WEXITSTATUS(s_) != (code))                 \
-			fail(HERE #pid " ended with status %#x, not exit " #code, s_); \
+			fail(HERE ": %s ended with status %#x, not exit %s",    \
+			     #pid, s_, #code);                                   \
 	} while (0)
 
 /* The child must be killed by this signal. */
@@ -129,7 +131,8 @@ struct guest_helper {
 	do {                                                                     \
 		int s_ = wait_status(pid);                                       \
 		if (!WIFSIGNALED(s_) || WTERMSIG(s_) != (sig))                   \
-			fail(HERE #pid " ended with status %#x, not by " #sig, s_); \
+			fail(HERE ": %s ended with status %#x, not by %s", #pid, \
+			     s_, #sig);                                          \
 	} while (0)
 
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))

@@ -9,7 +9,7 @@ the nearest one that is open.
 
 from typing import Final
 
-from sentry.abi.errno import EEXIST, EINVAL, ENODATA, ENOENT, EOPNOTSUPP, EPERM, ESTALE
+from sentry.abi.errno import EINVAL, ENODATA, ENOENT, EOPNOTSUPP, EPERM, ESTALE
 from sentry.abi.fcntl import (
     O_ACCMODE,
     O_APPEND,
@@ -41,7 +41,7 @@ from sentry.platform.hostfiles import HostStat, OwnedFd
 from sentry.vfs.creds import Credentials
 from sentry.vfs.directory import DirectoryFile
 from sentry.vfs.file import File
-from sentry.vfs.inode import AttributeChange, Attributes, DirectoryEntry, Inode
+from sentry.vfs.inode import KEEP_TIME, AttributeChange, Attributes, DirectoryEntry, Inode
 from sentry.vfs.mount import VfsPath
 from sentry.vfs.namespace import NUMBERS
 from sentry.vfs.special import REGISTRY
@@ -260,7 +260,7 @@ class HostInode(Inode):
             if self._mode & S_IFMT == S_IFLNK:
                 raise SysError(EOPNOTSUPP)
             hostfiles.change_mode_at(dir_fd, name, change.mode & 0o7777)
-        if change.atime_ns >= 0 or change.mtime_ns >= 0:
+        if change.atime_ns != KEEP_TIME or change.mtime_ns != KEEP_TIME:
             found = hostfiles.stat_at(dir_fd, name)
             if found is None:
                 raise SysError(ENOENT)
@@ -276,7 +276,7 @@ class HostInode(Inode):
             hostfiles.change_owner(host_fd, change.uid, change.gid)
         if change.mode >= 0:
             hostfiles.change_mode(host_fd, change.mode & 0o7777)
-        if change.atime_ns >= 0 or change.mtime_ns >= 0:
+        if change.atime_ns != KEEP_TIME or change.mtime_ns != KEEP_TIME:
             atime_ns, mtime_ns = _times(hostfiles.stat_fd(host_fd), change)
             hostfiles.change_times(host_fd, atime_ns, mtime_ns)
         self._remember(change)
@@ -415,12 +415,7 @@ class HostInode(Inode):
         new_fd = new_parent.dir_fd()
         if self._fd < 0:
             old_fd = self.dir_fd()
-        if flags:
-            if flags != 1:
-                raise SysError(EINVAL)
-            if hostfiles.stat_at(new_fd, new_name) is not None:
-                raise SysError(EEXIST)
-        hostfiles.rename(old_fd, name, new_fd, new_name)
+        hostfiles.rename(old_fd, name, new_fd, new_name, flags)
 
     def moved(self, parent: Inode, name: bytes) -> None:
         if isinstance(parent, HostInode):
@@ -474,6 +469,6 @@ class HostInode(Inode):
 
 def _times(found: HostStat, change: AttributeChange) -> tuple[int, int]:
     """Return both times to set: utimensat(2) of the host always sets both."""
-    atime_ns: int = found.st_atime_ns if change.atime_ns < 0 else change.atime_ns
-    mtime_ns: int = found.st_mtime_ns if change.mtime_ns < 0 else change.mtime_ns
+    atime_ns: int = found.st_atime_ns if change.atime_ns == KEEP_TIME else change.atime_ns
+    mtime_ns: int = found.st_mtime_ns if change.mtime_ns == KEEP_TIME else change.mtime_ns
     return atime_ns, mtime_ns

@@ -429,5 +429,4 @@ class Personality(TaskText):
 
 def shown_path(task: Task, place: VfsPath) -> bytes:
     """Return a path as the reader of a magic link sees it."""
-    text = path_bytes(place, task.fs.root)
-    return text + b" (deleted)" if place.dentry.is_unlinked else text
+    return path_bytes(place, task.fs.root)
