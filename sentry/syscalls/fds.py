@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from sentry.abi.errno import EBADF, EFBIG, EINVAL, EPERM, ESPIPE
+from sentry.abi.errno import EBADF, EFBIG, EINVAL, EOPNOTSUPP, EPERM, ESPIPE
 from sentry.abi.fcntl import (
     F_ADD_SEALS,
     F_DUPFD,
@@ -43,6 +43,7 @@ SEEK_CUR: Final = 1
 FIONREAD: Final = 0x541B
 FIONBIO: Final = 0x5421
 FIONCLEX: Final = 0x5450
+_FALLOC_KNOWN: Final = 0x7B  # FALLOC_FL_, linux/falloc.h
 FIOCLEX: Final = 0x5451
 FIOASYNC: Final = 0x5452
 MAX_FILE_SIZE: Final = (1 << 63) - 1
@@ -179,8 +180,12 @@ def sys_fallocate(task: Task, fd: Fd, mode: Int, offset: Off, length: Off) -> in
     file = task.fds.get(fd)
     if offset < 0 or length <= 0:
         raise SysError(EINVAL)
+    if mode & ~_FALLOC_KNOWN or mode & 2 and not mode & 1:  # a hole needs FALLOC_FL_KEEP_SIZE
+        raise SysError(EOPNOTSUPP)
     if not file.can_write():
         raise SysError(EBADF)
+    if isinstance(file, PipeFile):
+        raise SysError(ESPIPE)
     if offset + length > MAX_FILE_SIZE:
         raise SysError(EFBIG)
     check_file_size(task, offset + length)
