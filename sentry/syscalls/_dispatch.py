@@ -26,6 +26,7 @@ from sentry.syscalls import (
     pipe,
     poll,
     posix_timers,
+    process_memory,
     read_write,
     sched,
     signal,
@@ -964,6 +965,14 @@ def _getcpu(task: Task, t: GuestThread) -> int:
     return system.sys_getcpu(task, UserPtr(t.a0), UserPtr(t.a1))
 
 
+def _process_vm_readv(task: Task, t: GuestThread) -> int:
+    return process_memory.sys_process_vm_readv(task, Pid(s32(t.a0)), UserPtr(t.a1), Ulong(t.a2), UserPtr(t.a3), Ulong(t.a4), Ulong(t.a5))
+
+
+def _process_vm_writev(task: Task, t: GuestThread) -> int:
+    return process_memory.sys_process_vm_writev(task, Pid(s32(t.a0)), UserPtr(t.a1), Ulong(t.a2), UserPtr(t.a3), Ulong(t.a4), Ulong(t.a5))
+
+
 def _renameat2(task: Task, t: GuestThread) -> int:
     return dirs.sys_renameat2(task, Fd(s32(t.a0)), UserPtr(t.a1), Fd(s32(t.a2)), UserPtr(t.a3), Uint(u32(t.a4)))
 
@@ -1266,6 +1275,8 @@ HANDLERS: Final[dict[int, Handler]] = {
     306: _syncfs,
     307: _sendmmsg,
     309: _getcpu,
+    310: _process_vm_readv,
+    311: _process_vm_writev,
     316: _renameat2,
     318: _getrandom,
     319: _memfd_create,

@@ -10,6 +10,7 @@ from sentry.abi.types import NULL, Fd, Int, Mode, Off, Uint, UserPtr
 from sentry.errors import SysError
 from sentry.kernel.fault_signals import check_file_size
 from sentry.kernel.lookup import Target, target_at
+from sentry.kernel.running import refuse_if_running
 from sentry.kernel.task import Task
 from sentry.vfs.inode import KEEP_TIME, AttributeChange
 from sentry.vfs.permission import (
@@ -232,6 +233,7 @@ def sys_truncate(task: Task, pathname: UserPtr, length: Off) -> int:
     check(task.creds, inode, MAY_WRITE)
     if length > inode.attributes().size:
         check_file_size(task, length)
+    refuse_if_running(task, inode)
     drop_set_ids(task.creds, inode)
     change = AttributeChange()
     change.size = length

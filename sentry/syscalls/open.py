@@ -40,6 +40,7 @@ from sentry.errors import SysError
 from sentry.kernel.blocking import wait
 from sentry.kernel.call import CallData
 from sentry.kernel.lookup import read_path, walker_at
+from sentry.kernel.running import refuse_if_running
 from sentry.kernel.task import Task
 from sentry.vfs.file import POLLIN, POLLOUT, File
 from sentry.vfs.inode import AttributeChange, Inode
@@ -201,6 +202,8 @@ def open_place(task: Task, place: VfsPath, flags: int) -> File:
         if place.mount.is_read_only() and kind in (S_IFREG, S_IFDIR):
             raise SysError(EROFS)
     check(task.creds, inode, want)
+    if wants_write:
+        refuse_if_running(task, inode)
     if flags & O_NOATIME and not is_owner(task.creds, inode.permissions()[1]):
         raise SysError(EPERM)
     file = inode.open(place, flags & STATUS_FLAGS, task.creds)

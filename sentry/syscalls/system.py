@@ -39,6 +39,7 @@ PR_GET_KEEPCAPS: Final = 7
 PR_SET_KEEPCAPS: Final = 8
 PR_SET_NAME: Final = 15
 PR_GET_NAME: Final = 16
+PR_GET_SECCOMP: Final = 21
 PR_CAPBSET_READ: Final = 23
 PR_CAPBSET_DROP: Final = 24
 PR_GET_SECUREBITS: Final = 27
@@ -333,6 +334,8 @@ def _privileges(task: Task, option: int, value: int, number: int) -> int:
             raise SysError(EINVAL)
         task.mm.is_dumpable = bool(value)
         return 0
+    if option == PR_GET_SECCOMP:
+        return 0  # SECCOMP_MODE_DISABLED: there are no filters for guests
     if option == PR_GET_NO_NEW_PRIVS:
         return int(creds.no_new_privs)
     if option == PR_GET_KEEPCAPS:

@@ -16,7 +16,7 @@ from sentry.abi.errno import ENOMEM
 from sentry.errors import SysError
 from sentry.platform._ptrace import ffi, lib
 from sentry.platform.interface import HostCall, MemoryLayout
-from sentry.platform.ptrace.memory import read_proc_file
+from sentry.platform.ptrace.memory import RESERVATION, read_proc_file
 from sentry.platform.ptrace.thread import CLONE_FILES, CLONE_FS, CLONE_PARENT, CLONE_PTRACE
 
 if TYPE_CHECKING:
@@ -137,6 +137,7 @@ class Template:
             raise RuntimeError("the template has mappings that it should not have")
         self.reserved_start = added[0].start
         self.reserved_end = added[0].end
+        RESERVATION.pages = (self.reserved_end - self.reserved_start) // PAGE_SIZE
         try:
             self._run([(SYS_MSEAL, self.reserved_start, size, 0, 0, 0, 0)])
         except SysError:
