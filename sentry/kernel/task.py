@@ -150,6 +150,7 @@ class Task(Caller, Waiter):
     def end_stop(self) -> None:
         """Let it run again after a group stop."""
         self.is_stopped = False
+        self.has_signal = True  # it looks at what came meanwhile
         self.release_hold(HOLD_STOP)
 
     # The files of a call.

@@ -17,7 +17,7 @@ from sentry.abi.errno import (
 from sentry.abi.fcntl import O_NONBLOCK
 from sentry.abi.types import NULL, Fd, Int, Size, Uint, UserPtr
 from sentry.errors import SysError
-from sentry.kernel.blocking import wait
+from sentry.kernel.blocking import check_time_limit, wait
 from sentry.kernel.fault_signals import send_sigpipe
 from sentry.kernel.task import Task
 from sentry.mm.io import BufferSink, BufferSource, Segment, Sink, Source, gather, scatter
@@ -351,11 +351,7 @@ def _wait(
         raise SysError(EAGAIN)
     call = task.call
     if timeout_ns:
-        now_ns = task.kernel.clock.monotonic_ns()
-        if call.deadline_ns == 0:
-            call.deadline_ns = now_ns + timeout_ns
-        elif now_ns >= call.deadline_ns:
-            raise SysError(EAGAIN)
+        check_time_limit(task, timeout_ns)
     if fd not in call.files:
         call.hold(fd, sock)
     return wait(task, queue, events, call.deadline_ns)

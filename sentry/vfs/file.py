@@ -132,6 +132,10 @@ class File:
         """Move the file offset; return it (lseek(2))."""
         raise SysError(ESPIPE)
 
+    def time_limit_ns(self, events: int) -> int:
+        """Return how long a call may wait for `events` (SO_RCVTIMEO, SO_SNDTIMEO); 0: for ever."""
+        return 0
+
     def readiness(self) -> int:
         """Return the poll(2) bits that hold now."""
         return POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM

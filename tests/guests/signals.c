@@ -275,12 +275,18 @@ CASE(pending_signals_are_delivered_lowest_number_first)
 CASE(sigqueue_over_the_limit_is_eagain)
 {
 	struct rlimit limit = {2, 2};
+	pid_t pid;
 
-	block(SIGRTMIN);
-	OK(setrlimit(RLIMIT_SIGPENDING, &limit));
-	OK(sigqueue(getpid(), SIGRTMIN, (union sigval){0}));
-	OK(sigqueue(getpid(), SIGRTMIN, (union sigval){0}));
-	EXPECT_ERRNO(sigqueue(getpid(), SIGRTMIN, (union sigval){0}), EAGAIN);
+	CHILD(pid) {
+		/* The limit counts what is queued for the user: one that nobody else is. */
+		become(43210);
+		block(SIGRTMIN);
+		OK(setrlimit(RLIMIT_SIGPENDING, &limit));
+		OK(sigqueue(getpid(), SIGRTMIN, (union sigval){0}));
+		OK(sigqueue(getpid(), SIGRTMIN, (union sigval){0}));
+		EXPECT_ERRNO(sigqueue(getpid(), SIGRTMIN, (union sigval){0}), EAGAIN);
+	}
+	EXPECT_EXIT(pid, 0);
 }
 
 CASE(ignoring_discards_what_is_pending)
@@ -479,7 +485,7 @@ CASE(poll_and_pause_never_restart)
 	EXPECT_EQ(wait_status(-1), 0);
 	signal_when_asleep(getpid(), SIGUSR1);
 	EXPECT_ERRNO(nanosleep(&time, &time), EINTR);
-	EXPECT(time.tv_sec == 4);
+	EXPECT(time.tv_sec == 4 || time.tv_sec == 5);
 }
 
 CASE(wait_restarts_with_sa_restart)
@@ -550,11 +556,9 @@ static void handle_fault(int sig, int flags)
 
 CASE(division_by_zero_is_sigfpe)
 {
-	volatile int zero = 0;
-
 	handle_fault(SIGFPE, 0);
 	if (sigsetjmp(jump, 1) == 0)
-		zero = 1 / zero;
+		__asm__ volatile("xor %%ecx, %%ecx; mov $1, %%eax; cltd; idiv %%ecx" ::: "eax", "ecx", "edx");
 	EXPECT_EQ(seen.si_signo, SIGFPE);
 	EXPECT_EQ(seen.si_code, FPE_INTDIV);
 }
