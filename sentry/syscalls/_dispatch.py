@@ -605,6 +605,10 @@ def _arch_prctl(task: Task, t: GuestThread) -> int:
     return arch.sys_arch_prctl(task, Int(s32(t.a0)), Ulong(t.a1))
 
 
+def _adjtimex(task: Task, t: GuestThread) -> int:
+    return time.sys_adjtimex(task, UserPtr(t.a0))
+
+
 def _setrlimit(task: Task, t: GuestThread) -> int:
     return system.sys_setrlimit(task, Uint(u32(t.a0)), UserPtr(t.a1))
 
@@ -953,6 +957,10 @@ def _prlimit64(task: Task, t: GuestThread) -> int:
     return system.sys_prlimit64(task, Pid(s32(t.a0)), Uint(u32(t.a1)), UserPtr(t.a2), UserPtr(t.a3))
 
 
+def _clock_adjtime(task: Task, t: GuestThread) -> int:
+    return time.sys_clock_adjtime(task, Int(s32(t.a0)), UserPtr(t.a1))
+
+
 def _syncfs(task: Task, t: GuestThread) -> int:
     return fds.sys_syncfs(task, Fd(s32(t.a0)))
 
@@ -1185,6 +1193,7 @@ HANDLERS: Final[dict[int, Handler]] = {
     153: _vhangup,
     157: _prctl,
     158: _arch_prctl,
+    159: _adjtimex,
     160: _setrlimit,
     161: _chroot,
     162: _sync,
@@ -1272,6 +1281,7 @@ HANDLERS: Final[dict[int, Handler]] = {
     297: _rt_tgsigqueueinfo,
     299: _recvmmsg,
     302: _prlimit64,
+    305: _clock_adjtime,
     306: _syncfs,
     307: _sendmmsg,
     309: _getcpu,

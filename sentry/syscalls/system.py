@@ -18,7 +18,8 @@ from sentry.abi.prctl import (
 from sentry.abi.types import NULL, Int, Pid, Size, Uint, Ulong, UserPtr
 from sentry.errors import SysError
 from sentry.kernel import version
-from sentry.kernel.limits import RLIM_NLIMITS, RLIMIT_NOFILE
+from sentry.kernel.cpu_timer import watch_cpu_limit
+from sentry.kernel.limits import RLIM_NLIMITS, RLIMIT_CPU, RLIMIT_NOFILE
 from sentry.kernel.task import Task
 from sentry.vfs.creds import Credentials
 
@@ -201,6 +202,8 @@ def _set_limit(task: Task, target: Task, resource: int, soft: int, hard: int) ->
     if resource == RLIMIT_NOFILE and hard > NR_OPEN:
         raise SysError(EPERM)
     limits.soft[resource], limits.hard[resource] = soft, hard
+    if resource == RLIMIT_CPU:
+        watch_cpu_limit(task.kernel, target.group)
     if resource == RLIMIT_NOFILE:
         for thread in target.group.tasks:
             thread.fds.limit = soft

@@ -21,6 +21,7 @@ BUFFER_SIZE: Final = 262144  # as in native/memory.c
 ADDRESS_LIMIT: Final = 1 << 64
 MAPS_CHUNK: Final = 65536
 
+
 class Reservation:
     """The addresses that every stub keeps from its guest, and that are not the guest's memory."""
 
