@@ -108,6 +108,7 @@ class HostInode(Inode):
         self._gid: int = found.st_gid
         self._fd = -1
         self._pinned: OwnedFd | None = None
+        self.opened: list[int] = []  # descriptors of its open files: the way to it without a name
         self._unnamed: OwnedFd | None = None  # of O_TMPFILE: the only way to it
         self._target = b""
         self._is_gone = False
@@ -168,9 +169,16 @@ class HostInode(Inode):
             return hostfiles.open_file(self.dir_fd(), b".", O_RDONLY)
         if kind != S_IFREG:
             raise SysError(EPERM)
-        if self.single_fd >= 0:
-            return hostfiles.PROC.reopen(self.single_fd, flags)
+        lasting_fd = self._lasting_fd()
+        if lasting_fd >= 0:
+            return hostfiles.PROC.reopen(lasting_fd, flags)
         return self._open_checked(flags)
+
+    def _lasting_fd(self) -> int:
+        """Return a descriptor of a file that has no name, or none any more; -1 for others."""
+        if self.single_fd < 0 and self._is_gone and self.opened:
+            return self.opened[0]
+        return self.single_fd
 
     def _open_checked(self, flags: int) -> int:
         host_fd = hostfiles.open_file(self._parent_fd(), self.name, flags)
@@ -186,8 +194,9 @@ class HostInode(Inode):
     def _stat(self) -> HostStat:
         if self._pinned is not None:
             return hostfiles.stat_fd(self._fd)
-        if self.single_fd >= 0:
-            return hostfiles.stat_fd(self.single_fd)
+        lasting_fd = self._lasting_fd()
+        if lasting_fd >= 0:
+            return hostfiles.stat_fd(lasting_fd)
         found = hostfiles.stat_at(self._parent_fd(), self.name)
         if found is None:
             raise SysError(ENOENT)
@@ -238,7 +247,8 @@ class HostInode(Inode):
 
     def set_attributes(self, change: AttributeChange) -> None:
         kind = self._mode & S_IFMT
-        if kind == S_IFREG and (change.size >= 0 or not self._tree.is_exclusive):
+        by_fd = change.size >= 0 or not self._tree.is_exclusive or self._is_gone
+        if kind == S_IFREG and by_fd:
             flags = O_WRONLY if change.size >= 0 else O_RDONLY
             host_fd = self._temporary_fd(flags)
             try:
@@ -300,8 +310,9 @@ class HostInode(Inode):
         if kind != S_IFREG:
             return REGISTRY.open(self, path, flags, creds)
         host_flags = flags & _HOST_OPEN_FLAGS
-        if self.single_fd >= 0:
-            host_fd = hostfiles.PROC.reopen(self.single_fd, host_flags)
+        lasting_fd = self._lasting_fd()
+        if lasting_fd >= 0:
+            host_fd = hostfiles.PROC.reopen(lasting_fd, host_flags)
         else:
             host_fd = self._open_checked(host_flags)
         return HostFile(self, host_fd, flags)
