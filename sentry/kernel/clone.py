@@ -142,6 +142,8 @@ def _make_task(task: Task, request: CloneRequest, tid: int, thread: GuestThread)
     child.comm = task.comm
     child.signal_mask = task.signal_mask
     child.nice = task.nice
+    child.policy = task.policy
+    child.affinity = task.affinity
     child.personality = task.personality
     if not flags & CLONE_VM or flags & CLONE_VFORK:
         child.altstack = task.altstack

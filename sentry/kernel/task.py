@@ -78,6 +78,8 @@ class Task(Caller, Waiter):
         self.robust_list_size = 0
         self.death_signal = 0  # prctl(PR_SET_PDEATHSIG)
         self.nice = 0
+        self.policy = 0  # SCHED_OTHER, SCHED_BATCH or SCHED_IDLE
+        self.affinity = 0  # a mask of processors; 0: all
         self.personality = 0
         self.vfork_parent: Task | None = None  # held until this task executes or exits
         self.is_exec_replaced = False

@@ -138,7 +138,7 @@ def _select(task: Task, t: GuestThread) -> int:
 
 
 def _sched_yield(task: Task, t: GuestThread) -> int:  # noqa: ARG001
-    return system.sys_sched_yield(task)
+    return sched.sys_sched_yield(task)
 
 
 def _mremap(task: Task, t: GuestThread) -> int:
@@ -554,7 +554,7 @@ def _sched_setparam(task: Task, t: GuestThread) -> int:
 
 
 def _sched_getparam(task: Task, t: GuestThread) -> int:
-    return system.sys_sched_getparam(task, Pid(s32(t.a0)), UserPtr(t.a1))
+    return sched.sys_sched_getparam(task, Pid(s32(t.a0)), UserPtr(t.a1))
 
 
 def _sched_setscheduler(task: Task, t: GuestThread) -> int:
@@ -562,15 +562,15 @@ def _sched_setscheduler(task: Task, t: GuestThread) -> int:
 
 
 def _sched_getscheduler(task: Task, t: GuestThread) -> int:
-    return system.sys_sched_getscheduler(task, Pid(s32(t.a0)))
+    return sched.sys_sched_getscheduler(task, Pid(s32(t.a0)))
 
 
 def _sched_get_priority_max(task: Task, t: GuestThread) -> int:
-    return system.sys_sched_get_priority_max(task, Int(s32(t.a0)))
+    return sched.sys_sched_get_priority_max(task, Int(s32(t.a0)))
 
 
 def _sched_get_priority_min(task: Task, t: GuestThread) -> int:
-    return system.sys_sched_get_priority_min(task, Int(s32(t.a0)))
+    return sched.sys_sched_get_priority_min(task, Int(s32(t.a0)))
 
 
 def _sched_rr_get_interval(task: Task, t: GuestThread) -> int:
@@ -702,11 +702,11 @@ def _futex(task: Task, t: GuestThread) -> int:
 
 
 def _sched_setaffinity(task: Task, t: GuestThread) -> int:
-    return system.sys_sched_setaffinity(task, Pid(s32(t.a0)), Uint(u32(t.a1)), UserPtr(t.a2))
+    return sched.sys_sched_setaffinity(task, Pid(s32(t.a0)), Uint(u32(t.a1)), UserPtr(t.a2))
 
 
 def _sched_getaffinity(task: Task, t: GuestThread) -> int:
-    return system.sys_sched_getaffinity(task, Pid(s32(t.a0)), Uint(u32(t.a1)), UserPtr(t.a2))
+    return sched.sys_sched_getaffinity(task, Pid(s32(t.a0)), Uint(u32(t.a1)), UserPtr(t.a2))
 
 
 def _epoll_create(task: Task, t: GuestThread) -> int:
@@ -979,6 +979,14 @@ def _process_vm_readv(task: Task, t: GuestThread) -> int:
 
 def _process_vm_writev(task: Task, t: GuestThread) -> int:
     return process_memory.sys_process_vm_writev(task, Pid(s32(t.a0)), UserPtr(t.a1), Ulong(t.a2), UserPtr(t.a3), Ulong(t.a4), Ulong(t.a5))
+
+
+def _sched_setattr(task: Task, t: GuestThread) -> int:
+    return sched.sys_sched_setattr(task, Pid(s32(t.a0)), UserPtr(t.a1), Uint(u32(t.a2)))
+
+
+def _sched_getattr(task: Task, t: GuestThread) -> int:
+    return sched.sys_sched_getattr(task, Pid(s32(t.a0)), UserPtr(t.a1), Uint(u32(t.a2)), Uint(u32(t.a3)))
 
 
 def _renameat2(task: Task, t: GuestThread) -> int:
@@ -1287,6 +1295,8 @@ HANDLERS: Final[dict[int, Handler]] = {
     309: _getcpu,
     310: _process_vm_readv,
     311: _process_vm_writev,
+    314: _sched_setattr,
+    315: _sched_getattr,
     316: _renameat2,
     318: _getrandom,
     319: _memfd_create,

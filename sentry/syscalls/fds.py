@@ -16,10 +16,8 @@ from sentry.abi.fcntl import (
     F_SETPIPE_SZ,
     O_APPEND,
     O_CLOEXEC,
-    O_LARGEFILE,
     O_NOATIME,
     O_NONBLOCK,
-    O_PATH,
 )
 from sentry.abi.types import Fd, Int, Off, Size, Uint, Ulong, s32
 from sentry.errors import SysError
@@ -88,7 +86,7 @@ def sys_fcntl(task: Task, fd: Fd, command: Int, argument: Ulong) -> int:
         fds.set_cloexec(fd, cloexec=bool(argument & FD_CLOEXEC))
         return 0
     if command == F_GETFL:
-        return file.flags | (O_LARGEFILE if _is_large(file) else 0)
+        return file.shown_flags()
     file = fds.get(fd)
     if command == F_SETFL:
         kept = file.flags & ~SETTABLE
@@ -102,13 +100,6 @@ def _update_owner(task: Task, fd: int, file: File) -> None:
     """Begin or end to send SIGIO after a change of O_ASYNC."""
     if file.flags & O_ASYNC or file.owner is not None:
         watch(task.kernel, fd, file, is_on=bool(file.flags & O_ASYNC))
-
-
-def _is_large(file: File) -> bool:
-    """Return whether fcntl(F_GETFL) shows O_LARGEFILE: what was opened by a name has it."""
-    if isinstance(file, MemoryFile):
-        return True
-    return file.path is not None and not file.flags & O_PATH
 
 
 def _owner_and_pipe(task: Task, fd: int, command: int, argument: int) -> int:
@@ -165,10 +156,11 @@ def sys_ftruncate(task: Task, fd: Fd, length: Off) -> int:
     file = task.fds.get(fd)
     if length < 0 or not file.can_write():
         raise SysError(EINVAL)
+    if file.inode is None or file.inode.mode() & S_IFMT != S_IFREG:
+        raise SysError(EINVAL)
     if length > file.attributes().size:
         check_file_size(task, length)
-    if file.inode is not None:
-        drop_set_ids(task.creds, file.inode)
+    drop_set_ids(task.creds, file.inode)
     change = AttributeChange()
     change.size = length
     file.set_attributes(change)

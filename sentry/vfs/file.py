@@ -31,6 +31,7 @@ O_WRONLY: Final = 1
 O_RDWR: Final = 2
 O_NONBLOCK: Final = 0o4000
 O_PATH: Final = 0o10000000
+O_LARGEFILE: Final = 0o100000
 
 
 class FileObserver:
@@ -101,6 +102,12 @@ class File:
     def is_opened(self) -> bool:
         """Return whether open(2) need not wait on `queue` any more (only FIFOs make it wait)."""
         return True
+
+    def shown_flags(self) -> int:
+        """Return what fcntl(F_GETFL) shows: O_LARGEFILE of all that was opened by a name."""
+        if self.path is not None and not self.flags & O_PATH:
+            return self.flags | O_LARGEFILE
+        return self.flags
 
     # Data.
 

@@ -139,7 +139,7 @@ class PtraceMemory(GuestMemory):
         except OSError:
             return b""  # the process is gone
         pages, _, rest = text.partition(b" ")
-        return b"%d %s" % (int(pages) - RESERVATION.pages, rest)
+        return b"%d %s" % (max(int(pages) - RESERVATION.pages, 0), rest)
 
 
 def read_proc_file(proc_fd: int, name: str) -> bytes:
