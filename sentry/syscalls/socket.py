@@ -40,6 +40,7 @@ from sentry.waitqueue import WaitQueue
 _TYPE_FLAGS: Final = abi.SOCK_NONBLOCK | abi.SOCK_CLOEXEC
 _TWO_INTS: Final = Struct("<ii")
 _OPTION_MAX: Final = 4096
+SOCK_MAX: Final = 11  # linux/net.h: one more than the last type
 _READ_EVENTS: Final = POLLIN | POLLHUP | POLLERR
 _WRITE_EVENTS: Final = POLLOUT | POLLHUP | POLLERR
 UNIX: Final = unix.UnixFamily  # importing the module registers the family
@@ -369,6 +370,8 @@ def _check_type(family: int, kind: int) -> None:
         raise SysError(EINVAL)
     if not 0 <= family < abi.AF_MAX:
         raise SysError(EAFNOSUPPORT)
+    if kind & abi.SOCK_TYPE_MASK >= SOCK_MAX:
+        raise SysError(EINVAL)
 
 
 def _read_address(task: Task, address: int, size: int) -> bytes:

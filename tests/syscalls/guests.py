@@ -58,7 +58,11 @@ def compiled(program: str) -> Path:
         handle, partial = tempfile.mkstemp(dir=CACHE)
         os.close(handle)
         argv = [*COMPILE, "-o", partial, *map(str, sources[1:])]
-        subprocess.run(argv, check=True, capture_output=True, text=True)
+        try:
+            subprocess.run(argv, check=True, capture_output=True, text=True)
+        except subprocess.CalledProcessError:
+            os.unlink(partial)
+            raise
         os.chmod(partial, 0o755)
         os.rename(partial, final)
     return final
