@@ -212,7 +212,7 @@ def _drop_timers(kernel: Kernel, group: ThreadGroup) -> None:
     if group.real_timer is not None:
         kernel.timers.disarm(group.real_timer)
         group.real_timer = None
-    for timer in (*group.posix_timers.values(), *group.cpu_timers.values()):
+    for timer in [*group.posix_timers.values(), *group.cpu_timers.values()]:
         kernel.timers.disarm(timer)
     group.posix_timers.clear()
     group.cpu_timers.clear()

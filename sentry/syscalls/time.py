@@ -17,8 +17,8 @@ MONOTONIC_CLOCKS: Final = (1, 4, 6)  # MONOTONIC, RAW, COARSE
 BOOTTIME_CLOCKS: Final = (7,)
 PROCESS_CPU: Final = 2
 THREAD_CPU: Final = 3
-MONOTONIC_RAW: Final = 4
 COARSE_CLOCKS: Final = (5, 6)
+CLOCKS_WITHOUT_TIMERS: Final = (2, 3, 4, 5, 6)  # of processor time, MONOTONIC_RAW, coarse
 TICK_NS: Final = 10_000_000
 TIMEX_SIZE: Final = 208
 TIME_ERROR: Final = 5
@@ -127,7 +127,7 @@ def sys_clock_nanosleep(
     task: Task, clock: Int, flags: Int, request: UserPtr, remaining: UserPtr
 ) -> int:
     """clock_nanosleep(2)."""
-    if clock in (PROCESS_CPU, THREAD_CPU, MONOTONIC_RAW, *COARSE_CLOCKS) or clock < 0:
+    if clock in CLOCKS_WITHOUT_TIMERS or clock < 0:
         raise SysError(EOPNOTSUPP)  # nothing wakes at their times
     if flags & ~TIMER_ABSTIME:
         raise SysError(EINVAL)
