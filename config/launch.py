@@ -10,6 +10,9 @@ byte of a frame.  One request a connection, except `exec`:
 
   {"do":"start"}                          -> {"ok":true} once the program runs
   {"do":"signal","signal":N,"all":bool}   -> {"ok":true}
+  {"do":"pause"}                          -> {"ok":true,"running":N}: N threads still run guest
+        code, but will soon have stopped; ask again until it is 0
+  {"do":"resume"}                         -> {"ok":true,"started":bool}
   {"do":"exec","process":{OCI process},"tty":bool} + descriptors 0,1,2 (or the pty slave)
         -> {"ok":true,"pid":GUEST_PID}, later {"exit":STATUS} (0..255, 128+n for a signal);
            the client may send {"signal":N} frames; when the connection drops
@@ -41,7 +44,6 @@ class Launch:
         self.spec = spec
         self.container_id = container_id
         self.root_fd = -1  # O_PATH of the root filesystem (detached clone)
-        self.root_is_overlaid = False  # `do`: writes go to memory
         self.mount_sources: list[MountSource] = []
         self.stdio_fds: list[int] = [
             0,
@@ -53,6 +55,7 @@ class Launch:
         # The sandbox writes b"\0" here when it is created (all checks done, confined),
         # or one line of text that says why not, and closes it.
         self.ready_fd = -1
+        self.ends_with_caller = False  # `do`: is killed when its parent ends
         self.autostart = False  # `run`: start the program without a `start` request
         self.extra_fds: list[int] = []  # --preserve-fds: host descriptors of guest 3, 4, ...
         self.log_fd = -1  # debug log of the sandbox, or -1

@@ -206,13 +206,20 @@ def read_spec(document: "Json") -> Spec:
     if not top.has("process"):
         raise FieldError("process", "is missing")
     spec.process = read_process(top.fields("process"))
-    spec.hostname = top.text("hostname", "")
-    spec.domainname = top.text("domainname", "")
+    spec.hostname = _read_name(top, "hostname")
+    spec.domainname = _read_name(top, "domainname")
     spec.mounts = [_read_mount(item) for item in top.objects("mounts")]
     spec.annotations = top.text_map("annotations")
     spec.hooks = _read_hooks(top.fields("hooks"))
     spec.linux = _read_linux(top.fields("linux"))
     return spec
+
+
+def _read_name(fields: Fields, name: str) -> str:
+    text = fields.text(name, "")
+    if len(text.encode()) > _MAX_NAME:
+        raise FieldError(name, f"is longer than {_MAX_NAME} bytes")
+    return text
 
 
 def read_process(fields: Fields) -> Process:
@@ -306,6 +313,7 @@ def _read_hooks(fields: Fields) -> Hooks:
     return hooks
 
 
+_MAX_NAME = 64  # __NEW_UTS_LEN, linux/utsname.h
 _NAMESPACES = ("pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time")
 
 

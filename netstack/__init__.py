@@ -1,1 +1,1 @@
-"""The TCP/IP stack as a library: frames in, frames and events out; imports nothing of ours."""
+"""The TCP/IP stack: a library that does no I/O and reads no clock; imports nothing of ours."""

@@ -3,12 +3,23 @@
 One thread, no locks: each thing is handled to its end before the next.
 """
 
-import traceback
-
+from sentry.abi.errno import EFAULT
+from sentry.abi.signal import SI_KERNEL, SIGKILL, SIGSEGV
 from sentry.kernel import delivery, exit
 from sentry.kernel.blocking import BLOCKED, DONE, PASS_ON
 from sentry.kernel.kernel import Kernel
-from sentry.kernel.task import TASK_BLOCKED, TASK_DEAD, TASK_GUEST, TASK_HELD, TASK_READY, Task
+from sentry.kernel.signal import fault_info
+from sentry.kernel.task import (
+    HOLD_FREEZE,
+    TASK_BLOCKED,
+    TASK_DEAD,
+    TASK_GUEST,
+    TASK_HELD,
+    TASK_READY,
+    Task,
+)
+from sentry.log import describe_exception
+from sentry.mm.user import VSYSCALL_START
 from sentry.platform.interface import (
     STOP_EXITED,
     STOP_HOST_EVENT,
@@ -41,9 +52,7 @@ class Loop:
             self._set_timer()
             kind = platform.wait()
             if kind == STOP_HOST_EVENT:
-                self._timer_ns = 0
-                kernel.timers.run_due(kernel.clock.monotonic_ns())
-                platform.dispatch()
+                self._on_host_event()
                 continue
             thread = platform.thread
             if thread is None:
@@ -64,6 +73,16 @@ class Loop:
             self._timer_ns = deadline_ns
             self._platform.set_timer(deadline_ns)
 
+    def _on_host_event(self) -> None:
+        """Fire the timers that are due and tell who watches ready descriptors."""
+        kernel = self._kernel
+        self._timer_ns = 0
+        try:
+            kernel.timers.run_due(kernel.clock.monotonic_ns())
+            self._platform.dispatch()
+        except Exception:  # noqa: BLE001  a bug of ours must not end the sandbox
+            kernel.log.warning("a bug in a timer or a watcher:\n" + describe_exception())
+
     def _on_stop(self, task: Task, kind: int) -> None:
         try:
             if kind == STOP_SYSCALL:
@@ -83,6 +102,10 @@ class Loop:
     def _run_ready(self, task: Task) -> None:
         if task.state != TASK_READY:
             return
+        if task.hold & HOLD_FREEZE:
+            # Not even its call goes on, which may have effects that others see.
+            task.state = TASK_HELD
+            return
         task.state = TASK_GUEST
         try:
             if task.call.is_over:
@@ -99,6 +122,9 @@ class Loop:
         task.call.begin(number)
         if self._strace is not None:
             self._strace.begin(task.tid, task.comm, task.thread, self._kernel.clock.monotonic_ns())
+        if task.hold & HOLD_FREEZE:
+            task.state = TASK_HELD  # the call begins when it is released
+            return
         self._invoke(task, number)
 
     def _invoke(self, task: Task, number: int) -> None:
@@ -131,6 +157,9 @@ class Loop:
             return
         task.call.end()
         thread.finish(result)
+        if result == -EFAULT and thread.ip >= VSYSCALL_START:
+            # Linux does not return that from there (linux: emulate_vsyscall).
+            delivery.force(task, fault_info(SIGSEGV, SI_KERNEL, 0))
         if task.has_signal or task.hold:
             self._return_to_guest(task, result)
         else:
@@ -164,6 +193,11 @@ class Loop:
         """Log what went wrong and end the guest process that hit it."""
         self._kernel.log.warning(
             f"task {task.tid} ({task.comm!r}) ends because of a bug in call {task.thread.number}:\n"
-            + traceback.format_exc()
+            + describe_exception()
         )
-        exit.kill_group(task.group, 9)
+        try:
+            exit.kill_group(task.group, SIGKILL)
+        except Exception:  # noqa: BLE001  as above, once more
+            self._kernel.log.warning("and its end has a bug too:\n" + describe_exception())
+            for thread in [other.thread for other in task.group.tasks] + [task.thread]:
+                thread.kill()

@@ -9,19 +9,19 @@
 Nothing is imported after the first step: there is nothing left to import from.
 """
 
-import linecache
 import os
 import resource
 import sys
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
-from types import ModuleType
+from types import ModuleType, TracebackType
 from typing import Final
 
 from runsc.boot import host_calls
 from runsc.boot.descriptors import Descriptors
 from runsc.boot.hostfilter import HostFilter
-from runsc.sandbox import hostcalls
+from runsc.sandbox import attributes, hostcalls
+from sentry.log import describe_error
 
 # What directfs does for the container's root needs these on the host
 # (capabilities(7)); CAP_MKNOD, CAP_SYS_PTRACE and CAP_KILL are not among them.
@@ -85,7 +85,7 @@ def drop_privileges() -> None:
     hostcalls.drop_bounding_set(0)
     hostcalls.prctl(hostcalls.PR_SET_SECUREBITS, hostcalls.SECUREBITS_LOCKED)
     hostcalls.capset(keep, keep, 0)
-    hostcalls.set_no_new_privs()
+    attributes.set_no_new_privs()
 
 
 def raise_descriptor_limit() -> tuple[int, int]:
@@ -118,22 +118,25 @@ class ImportRefuser:
         raise ImportError(f"{name}: nothing is imported once the sandbox is confined")
 
 
-def no_source(filename: str, module_globals: object = None) -> list[str]:
-    """Return no lines: there are no files of source code to show in a traceback."""
-    return []
+def show_uncaught(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Print what nobody caught (sys.excepthook)."""
+    sys.stderr.write(describe_error(error))
 
 
-def keep_source(filename: str | None = None) -> None:
-    """Leave what is known of source files as it is: they cannot be looked at again."""
+def show_unraisable(what: "sys.UnraisableHookArgs") -> None:
+    """Print what could not be raised: from finalisers, and from what C calls back."""
+    sys.stderr.write(describe_error(what.exc_value))
 
 
 def forget_files() -> None:
     """Keep the interpreter from looking for modules and source code, which would kill it."""
     sys.meta_path[:] = [ImportRefuser()]
     sys.path.clear()
-    # traceback asks these two about each frame, by absolute path.
-    linecache.updatecache = no_source
-    linecache.checkcache = keep_source
+    # The interpreter's own hooks open the source files, by absolute path.
+    sys.excepthook = show_uncaught
+    sys.unraisablehook = show_unraisable
 
 
 def seal(descriptors: Descriptors, proc_fd: int, host_filter: HostFilter) -> None:
@@ -142,5 +145,5 @@ def seal(descriptors: Descriptors, proc_fd: int, host_filter: HostFilter) -> Non
     if strangers:
         raise ConfinementError("descriptors that nobody declared: " + ", ".join(strangers))
     forget_files()
-    hostcalls.set_dumpable(dumpable=False)
+    attributes.set_dumpable(dumpable=False)
     host_filter.load()

@@ -5,9 +5,11 @@ from typing import Final
 from config.oci import Process
 from runsc.boot.processes import ProcessMaker
 from runsc.boot.requests import ExecSession, RequestHandler
+from runsc.boot.terminals import Console, Terminals
 from runsc.errors import RunscError
 from sentry.fs.stdio import host_stream
 from sentry.kernel.exit import end_group
+from sentry.kernel.freeze import freeze, running, thaw
 from sentry.kernel.kernel import Kernel
 from sentry.kernel.signal import send_to_group, user_info
 from sentry.kernel.spawn import ExitWatcher
@@ -18,6 +20,7 @@ from sentry.vfs.file import File
 
 SIGKILL: Final = 9
 SIGSTOP: Final = 19
+SIGWINCH: Final = 28
 SI_USER: Final = 0
 
 
@@ -34,12 +37,24 @@ def streams(kernel: Kernel, host_fds: list[int]) -> list[File]:
     return files
 
 
+def standard_files(
+    kernel: Kernel, terminals: Terminals, host_fds: list[int], process: Process, *, tty: bool
+) -> tuple[Console | None, list[File]]:
+    """Return a new process's console, if it has one, and its files from descriptor 0 on."""
+    if not tty:
+        return None, streams(kernel, host_fds)
+    is_main = kernel.init is None
+    console = terminals.attach(host_fds[0], process.user.uid, is_main=is_main)
+    return console, console.streams() + streams(kernel, host_fds[1:])
+
+
 class SessionWatcher(ExitWatcher):
     """Tells an `exec` how its process ended."""
 
-    def __init__(self, group: ThreadGroup, session: ExecSession) -> None:
+    def __init__(self, group: ThreadGroup, session: ExecSession, console: Console | None) -> None:
         super().__init__(group)
         self._session = session
+        self.console = console
 
     def on_exit(self, status: int) -> None:
         self._session.on_exit(exit_code(status))
@@ -48,12 +63,16 @@ class SessionWatcher(ExitWatcher):
 class Container(RequestHandler):
     """One container and its processes."""
 
-    def __init__(self, kernel: Kernel, loop: Loop, maker: ProcessMaker, init: Task) -> None:
+    def __init__(
+        self, kernel: Kernel, loop: Loop, maker: ProcessMaker, terminals: Terminals, init: Task
+    ) -> None:
         self._kernel = kernel
         self._loop = loop
         self._maker = maker
+        self._terminals = terminals
         self._init = init
         self._started = False
+        self._is_paused = False
         self._pending: list[int] = []  # signals that came before the start
         self._watchers: dict[int, SessionWatcher] = {}
 
@@ -87,24 +106,48 @@ class Container(RequestHandler):
             forced = number in (SIGKILL, SIGSTOP)
             send_to_group(group, user_info(number, SI_USER, 0, 0), force=forced)
 
+    def pause(self) -> int:
+        self._is_paused = True
+        freeze(self._kernel)
+        return running(self._kernel)
+
+    def resume(self) -> None:
+        self._is_paused = False
+        thaw(self._kernel)
+
     def exec(self, session: ExecSession) -> None:
-        files = streams(self._kernel, session.host_fds)
+        console, files = standard_files(
+            self._kernel, self._terminals, session.host_fds, session.process, tty=session.tty
+        )
         try:
             task = self._make(session.process, files)
         except RunscError:
             for file in files:
-                file.acquire().drop()
+                file.acquire()
+            for file in files:
+                file.drop()
             raise
         session.pid = task.group.pid
-        self._watchers[session.pid] = SessionWatcher(task.group, session)
+        if console is not None:
+            console.control(task)
+        self._watchers = {
+            pid: watcher for pid, watcher in self._watchers.items() if not watcher.group.is_zombie
+        }
+        self._watchers[session.pid] = SessionWatcher(task.group, session, console)
         self._loop.start(task)
 
     def _make(self, process: Process, files: list[File]) -> Task:
         if self._init.group.is_zombie:
             raise RunscError("container not running")
+        if self._is_paused:
+            raise RunscError("cannot exec in a paused container")
         return self._maker.make(process, files, make_cwd=False)
 
     def signal_exec(self, session: ExecSession, number: int) -> None:
+        watcher = self._watchers.get(session.pid)
+        if number == SIGWINCH and watcher is not None and watcher.console is not None:
+            watcher.console.refresh()  # which tells the foreground group, should it have changed
+            return
         group = self._kernel.groups.get(session.pid)
         if group is not None:
             self._send(group, number)

@@ -1,4 +1,4 @@
-"""The control server: answers `start`, `signal`, `exec`, `ps` and `state` on a Unix socket.
+"""The control server: answers the requests of the host side on a Unix socket.
 
 `config/launch.py` has the protocol.  The kernel's loop drives it: nothing here
 waits.  A client is root or our own user, a frame has a size limit, connections
@@ -10,7 +10,6 @@ from __future__ import annotations
 import _socket
 import os
 import struct
-import traceback
 from typing import TYPE_CHECKING, Final
 
 from config.decode import FieldError, Fields
@@ -18,7 +17,7 @@ from config.jsontext import JsonError, dumps, loads
 from config.oci import read_process
 from runsc.boot.requests import ExecSession, RequestHandler
 from runsc.errors import RunscError
-from sentry.log import Log
+from sentry.log import Log, describe_exception
 from sentry.platform.interface import HostWatcher, Platform
 
 if TYPE_CHECKING:
@@ -134,7 +133,7 @@ class Connection(HostWatcher):
             if not self.is_closed() and events & (_POLLIN | _POLLHUP | _POLLERR):
                 self._read()
         except Exception:  # noqa: BLE001  a bug met by one request must not end the container
-            self._server.log.warning("control: a bug:\n" + traceback.format_exc())
+            self._server.log.warning("control: a bug:\n" + describe_exception())
             self.close()
 
     def on_exec_exit(self, status: int) -> None:
@@ -221,6 +220,11 @@ class Connection(HostWatcher):
             number = fields.number("signal", 15, 0, 64)
             handler.signal(number, everyone=fields.flag("all"))
             return {"ok": True}
+        if verb == "pause":
+            return {"ok": True, "running": handler.pause()}
+        if verb == "resume":
+            handler.resume()
+            return {"ok": True, "started": handler.is_started()}
         if verb == "state":
             return {"ok": True, "started": handler.is_started()}
         if verb == "ps":
@@ -243,9 +247,7 @@ class Connection(HostWatcher):
         received = self._received
         if len(received) < (1 if tty else 3):
             raise RunscError("exec needs three descriptors, or one of a terminal")
-        # What follows the terminal, or the three, are descriptors 3, 4, ... of the process.
-        fds = [os.dup(received[0]), os.dup(received[0]), *received] if tty else received
-        session = ControlledExec(self, fields.fields("process"), fds, tty=tty)
+        session = ControlledExec(self, fields.fields("process"), received, tty=tty)
         # From here on the descriptors are the handler's, also when it fails.
         self._received = []
         self._server.handler.exec(session)

@@ -57,25 +57,20 @@ def one_of(argument: int, mask: int, values: tuple[int, ...]) -> tuple[tuple[Com
 # Constants of the host that only the filter needs.
 _PROT_EXEC: Final = 0x4
 _SIGN_BIT: Final = 0x8000_0000
-_PTRACE_REQUESTS: Final = (
-    1,  # PTRACE_PEEKTEXT
-    2,  # PTRACE_PEEKDATA
-    3,  # PTRACE_PEEKUSER
-    4,  # PTRACE_POKETEXT
-    5,  # PTRACE_POKEDATA
-    6,  # PTRACE_POKEUSER
-    7,  # PTRACE_CONT
-    12,  # PTRACE_GETREGS
-    13,  # PTRACE_SETREGS
-    24,  # PTRACE_SYSCALL
-    0x4201,  # PTRACE_GETEVENTMSG
-    0x4202,  # PTRACE_GETSIGINFO
-    0x4204,  # PTRACE_GETREGSET
-    0x4205,  # PTRACE_SETREGSET
-    0x4207,  # PTRACE_INTERRUPT
-    0x4208,  # PTRACE_LISTEN
-    0x420E,  # PTRACE_GET_SYSCALL_INFO
-)
+PTRACE_REQUESTS: Final = {
+    "PTRACE_PEEKUSER": 3,
+    "PTRACE_POKEUSER": 6,
+    "PTRACE_CONT": 7,
+    "PTRACE_SINGLESTEP": 9,
+    "PTRACE_GETREGS": 12,
+    "PTRACE_SETREGS": 13,
+    "PTRACE_SYSCALL": 24,
+    "PTRACE_GETSIGINFO": 0x4202,
+    "PTRACE_GETREGSET": 0x4204,
+    "PTRACE_SETREGSET": 0x4205,
+    "PTRACE_INTERRUPT": 0x4207,
+    "PTRACE_GET_SYSCALL_INFO": 0x420E,
+}
 _FCNTL_COMMANDS: Final = (
     1,  # F_GETFD
     2,  # F_SETFD
@@ -90,15 +85,7 @@ _FCNTL_COMMANDS: Final = (
     1034,  # F_GET_SEALS
 )
 _IOCTL_COMMANDS: Final = (
-    0x5401,  # TCGETS
-    0x5402,  # TCSETS
-    0x5403,  # TCSETSW
-    0x5404,  # TCSETSF
-    0x5409,  # TCSBRK
-    0x540A,  # TCXONC
-    0x540B,  # TCFLSH
-    0x540F,  # TIOCGPGRP
-    0x5411,  # TIOCOUTQ
+    0x5401,  # TCGETS: Python asks of every file that it opens whether it is a terminal
     0x5413,  # TIOCGWINSZ
     0x5414,  # TIOCSWINSZ
     0x541B,  # FIONREAD
@@ -138,7 +125,7 @@ RULES: Final[dict[str, tuple[tuple[Compare, ...], ...]]] = {
     "renameat2": _BOTH_BENEATH,
     "linkat": _BOTH_BENEATH,
     # Only what steers threads that are traced already: nobody new can be attached to.
-    "ptrace": one_of(0, LONG, _PTRACE_REQUESTS),
+    "ptrace": one_of(0, LONG, tuple(PTRACE_REQUESTS.values())),
     "fcntl": one_of(1, INT, _FCNTL_COMMANDS),
     # The kernel reads 32 bits of the command (TIOCSTI with high bits set was a hole elsewhere).
     "ioctl": one_of(1, INT, _IOCTL_COMMANDS),

@@ -6,27 +6,29 @@ import from; then the kernel is built, the walls go up, and the loop runs.
 
 import codecs
 import encodings.ascii
-import encodings.idna
 import encodings.latin_1
 import encodings.unicode_escape
 import os
-import traceback
 from typing import Final
 
 from config.launch import Launch
+from config.oci import Spec
 from runsc.boot import confine
-from runsc.boot.container import Container, exit_code, streams
+from runsc.boot.container import Container, exit_code, standard_files
 from runsc.boot.control import ControlServer
 from runsc.boot.descriptors import Descriptors, move_up, occupy_standard
 from runsc.boot.log import BootLog
 from runsc.boot.mounts import build_namespace
 from runsc.boot.processes import ProcessMaker
+from runsc.boot.terminals import Terminals
 from runsc.errors import RunscError
 from runsc.log import LOG
 from sentry.fs.devices import register_memory_devices
+from sentry.fs.tty.devpts import register_terminals
 from sentry.kernel.kernel import Kernel
 from sentry.kernel.namespaces import UtsNamespace
 from sentry.loader.program import Loader
+from sentry.log import describe_exception
 from sentry.loop import Loop
 from sentry.platform import hostfiles
 from sentry.platform.hostinfo import HostInfo
@@ -36,7 +38,7 @@ from sentry.strace import Strace, parse_names
 CREATED: Final = b"\0"
 MIB: Final = 1 << 20
 # Codecs are found by import; these are the ones that the sandbox uses later.
-PRELOADED: Final = (encodings.ascii, encodings.idna, encodings.latin_1, encodings.unicode_escape)
+PRELOADED: Final = (encodings.ascii, encodings.latin_1, encodings.unicode_escape)
 
 
 class Sandbox:
@@ -54,7 +56,8 @@ class Sandbox:
         self.cpuinfo = read_file("/proc/cpuinfo")
         self.memory_total = memory_limit(launch)
         self.cpus = len(os.sched_getaffinity(0))
-        self._own_stdio = [move_up(fd) for fd in launch.stdio_fds]
+        own = launch.stdio_fds[:1] if launch.terminal else launch.stdio_fds
+        self._own_stdio = [move_up(fd) for fd in own]
         self._extra = [move_up(fd) for fd in launch.extra_fds]
         file_limits = confine.raise_descriptor_limit()
         self._host_info = HostInfo()
@@ -71,7 +74,8 @@ class Sandbox:
         if config.strace:
             strace = Strace(self.log, parse_names(config.strace_syscalls))
         self.loop = Loop(self.kernel, strace)
-        uts = UtsNamespace((launch.spec.hostname or "runsc").encode(), b"(none)")
+        uts = names_of(launch.spec)
+        self.terminals = Terminals(self.kernel, self.namespace)
         self.maker = ProcessMaker(self.kernel, self._loader, self.namespace, uts, file_limits)
 
     def _make_kernel(self) -> Kernel:
@@ -82,22 +86,35 @@ class Sandbox:
         self._loader = Loader(self.platform, self._host_info)
         kernel.loader = self._loader
         register_memory_devices()
+        register_terminals(kernel)
         return kernel
 
     def create(self) -> Container:
         """Make init, stopped before its first instruction; raise RunscError saying why not."""
-        files = streams(self.kernel, self._own_stdio + self._extra)
-        init = self.maker.make(self.launch.spec.process, files, make_cwd=True)
-        return Container(self.kernel, self.loop, self.maker, init)
+        process = self.launch.spec.process
+        host_fds = self._own_stdio + self._extra
+        console, files = standard_files(
+            self.kernel, self.terminals, host_fds, process, tty=self.launch.terminal
+        )
+        init = self.maker.make(process, files, make_cwd=True)
+        if console is not None:
+            console.control(init)
+        return Container(self.kernel, self.loop, self.maker, self.terminals, init)
 
     def seal(self) -> None:
         """Close what was only needed to get here, and put up the last wall."""
         launch = self.launch
-        for fd in launch.stdio_fds + launch.extra_fds:
+        for fd in {*launch.stdio_fds, *launch.extra_fds}:
             if fd > 2:
                 os.close(fd)
         self.descriptors.adopt(self.proc_fd, "the sandbox")
         confine.seal(self.descriptors, self.proc_fd, self._host_filter)
+
+
+def names_of(spec: Spec) -> UtsNamespace:
+    """Return the names of the container's machine; Docker gives the domain's as a sysctl."""
+    domainname = spec.domainname or spec.linux.sysctl.get("kernel.domainname", "")
+    return UtsNamespace((spec.hostname or "runsc").encode(), (domainname or "(none)").encode())
 
 
 def handed_descriptors(launch: Launch) -> Descriptors:
@@ -151,6 +168,7 @@ def boot(launch: Launch) -> None:
     if launch.autostart:
         container.start()
     status = run(sandbox)
+    sandbox.terminals.finish()
     if server is not None:
         server.close()
     sandbox.platform.close()
@@ -162,5 +180,5 @@ def run(sandbox: Sandbox) -> int:
     try:
         return exit_code(sandbox.loop.run())
     except BaseException:  # noqa: BLE001 - the last resort: say why, end everything
-        sandbox.log.warning("the sandbox ends because of a bug:\n" + traceback.format_exc())
+        sandbox.log.warning("the sandbox ends because of a bug:\n" + describe_exception())
         return 128

@@ -2,17 +2,21 @@
 
 from typing import Final
 
-from config.launch import Launch
+from config.launch import Launch, MountSource
 from config.oci import Mount as OciMount
 from config.oci import Spec
+from runsc.boot.programs import reason_of
 from runsc.errors import RunscError
+from sentry.abi.errno import ENOENT
 from sentry.abi.stat import S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO
 from sentry.errors import SysError
 from sentry.fs.devices import MEMORY_NODES
 from sentry.fs.host.filesystem import HostFilesystem
+from sentry.fs.overlay.filesystem import MemoryLayers
 from sentry.fs.procfs.filesystem import ProcFilesystem
 from sentry.fs.sysfs import SysFilesystem
 from sentry.fs.tmpfs import TmpFilesystem
+from sentry.fs.tty.devpts import DevptsFilesystem, DevptsOptions
 from sentry.kernel.kernel import Kernel
 from sentry.vfs.mount import (
     MNT_NOATIME,
@@ -62,45 +66,76 @@ NODE_KINDS: Final = {"c": S_IFCHR, "u": S_IFCHR, "b": S_IFBLK, "p": S_IFIFO}
 def build_namespace(kernel: Kernel, launch: Launch) -> MountNamespace:
     """Return the mount namespace that config.json describes; RunscError names the bad field."""
     spec = launch.spec
-    # A throw-away sandbox sees the host's files but cannot change them.
-    root = HostFilesystem(
-        launch.root_fd,
-        is_exclusive=not launch.root_is_overlaid,
-        is_read_only=launch.root_is_overlaid,
-    )
-    namespace = MountNamespace(root, MNT_RELATIME, b"none")
+    layers = Layers(kernel, launch)
+    root = layers.root(launch.root_fd)
+    source = b"none" if launch.config.overlay2 == "none" else b"overlay"
+    namespace = MountNamespace(root, MNT_RELATIME, source)
     for index, mount in enumerate(spec.mounts):
         try:
-            _mount(kernel, launch, namespace, index, mount)
+            _mount(kernel, launch, layers, namespace, index)
         except SysError as error:
             raise RunscError(
-                f"mounts[{index}]: cannot mount {mount.destination!r}: errno {error.errno}"
+                f"mounts[{index}]: cannot mount {mount.destination!r}: {mount_reason(error)}"
             ) from None
     _ensure_proc_and_dev(kernel, namespace, spec)
-    if launch.root_is_overlaid:
-        _cover_writable(namespace)
     _protect(namespace, spec)
     if spec.root.readonly:
         namespace.mounts[0].flags |= MNT_READONLY
     return namespace
 
 
+class Layers:
+    """Decides which of the host's trees the container changes in memory only (--overlay2)."""
+
+    def __init__(self, kernel: Kernel, launch: Launch) -> None:
+        self._root_only = launch.config.overlay2 == "root:memory"
+        self._memory: MemoryLayers | None = None
+        if launch.config.overlay2 != "none":
+            self._memory = MemoryLayers(kernel.memory_total // 2)
+
+    def root(self, host_fd: int) -> Filesystem:
+        """Return the file system for the container's root."""
+        if self._memory is None:
+            return HostFilesystem(host_fd, is_exclusive=True)
+        # Whoever overlays a tree has not got it to himself.
+        return self._memory.over(HostFilesystem(host_fd, is_exclusive=False, is_read_only=True))
+
+    def bind(self, source: MountSource, flags: int) -> tuple[Filesystem, int]:
+        """Return the file system for a bind mount, and the flags to mount it with."""
+        lower = HostFilesystem(source.host_fd, is_exclusive=False)
+        if self._memory is None or self._root_only or flags & MNT_READONLY:
+            return lower, flags
+        if not source.is_directory:
+            return lower, flags | MNT_READONLY  # there is nothing to merge a single file with
+        return self._memory.over(lower), flags
+
+
 def _mount(
-    kernel: Kernel, launch: Launch, namespace: MountNamespace, index: int, mount: OciMount
+    kernel: Kernel,
+    launch: Launch,
+    layers: Layers,
+    namespace: MountNamespace,
+    index: int,
 ) -> None:
+    mount = launch.spec.mounts[index]
     flags = mount_flags(mount.options)
     target = mount.destination.encode()
     source = (mount.source or "none").encode()
     if mount.is_bind:
         for host in launch.mount_sources:
             if host.index == index:
-                namespace.mount_at(
-                    target, HostFilesystem(host.host_fd, is_exclusive=False), flags, source
-                )
+                tree, flags = layers.bind(host, flags)
+                namespace.mount_at(target, tree, flags, source)
         return
     filesystem = _make_filesystem(kernel, mount, index)
     if filesystem is not None:
         namespace.mount_at(target, filesystem, flags, source)
+
+
+def mount_reason(error: SysError) -> str:
+    """Return in words why a mount failed."""
+    # Callers read the usual words for ENOENT as "command not found".
+    return "a directory is missing" if error.errno == ENOENT else reason_of(error)
 
 
 def mount_flags(options: list[str]) -> int:
@@ -119,8 +154,10 @@ def _make_filesystem(kernel: Kernel, mount: OciMount, index: int) -> Filesystem 
         return ProcFilesystem(kernel)
     if kind == "sysfs":
         return SysFilesystem(kernel)
-    if kind in ("tmpfs", "devtmpfs", "devpts", "mqueue", "cgroup", "cgroup2"):
-        # Terminals, queues and control groups inside have no files of their own yet.
+    if kind == "devpts":
+        return _devpts(kernel, mount.options, index)
+    if kind in ("tmpfs", "devtmpfs", "mqueue", "cgroup", "cgroup2"):
+        # Queues and control groups inside have no files of their own yet.
         made = _tmpfs(mount.options, index, kind)
         if mount.destination.rstrip("/") == "/dev":
             populate_dev(made)
@@ -144,10 +181,17 @@ def _tmpfs(options: list[str], index: int, kind: str) -> TmpFilesystem:
                 size = parse_size(value)
         except ValueError:
             raise RunscError(f"mounts[{index}].options: {option!r} is not a number") from None
-    type_name = kind.encode()
-    if kind == "devpts":
-        gid, mode = 0, 0o755  # gid and mode are meant for the terminals
-    return TmpFilesystem(type_name, mode=mode, uid=uid, gid=gid, size_limit=size)
+    return TmpFilesystem(kind.encode(), mode=mode, uid=uid, gid=gid, size_limit=size)
+
+
+def _devpts(kernel: Kernel, options: list[str], index: int) -> DevptsFilesystem:
+    choices = DevptsOptions()
+    for option in options:
+        try:
+            choices.parse(option)
+        except ValueError:
+            raise RunscError(f"mounts[{index}].options: {option!r} is not a number") from None
+    return DevptsFilesystem(kernel, choices)
 
 
 def parse_size(text: str) -> int:
@@ -175,13 +219,11 @@ def _ensure_proc_and_dev(kernel: Kernel, namespace: MountNamespace, spec: Spec) 
         devices = TmpFilesystem(b"devtmpfs", mode=0o755)
         populate_dev(devices)
         namespace.mount_at(b"/dev", devices, MNT_RELATIME, b"dev")
+        choices = DevptsOptions()
+        choices.ptmx_mode = 0o666
+        terminals = DevptsFilesystem(kernel, choices)
+        namespace.mount_at(b"/dev/pts", terminals, MNT_RELATIME | MNT_NOSUID, b"devpts")
     _add_devices(namespace, spec)
-
-
-def _cover_writable(namespace: MountNamespace) -> None:
-    """Put memory over the places where programs expect to be able to write."""
-    for target in (b"/tmp", b"/run", b"/var/tmp"):
-        namespace.mount_at(target, TmpFilesystem(), MNT_NOSUID | MNT_NODEV, b"tmpfs")
 
 
 def _add_devices(namespace: MountNamespace, spec: Spec) -> None:

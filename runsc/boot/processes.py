@@ -1,6 +1,7 @@
 """Makes guest processes from OCI process objects: the container's init, and `exec`."""
 
 from config.oci import Process
+from runsc.boot.accounts import home_of
 from runsc.boot.identity import credentials_of, limits_of
 from runsc.boot.programs import FoundProgram, check_program, failure, find_program, reason_of
 from runsc.errors import RunscError
@@ -19,6 +20,14 @@ from sentry.vfs.file import File
 from sentry.vfs.mount import FsContext, VfsPath
 from sentry.vfs.namespace import MountNamespace
 from sentry.vfs.path import resolve
+
+
+def environment(process: Process, context: FsContext) -> list[bytes]:
+    """Return the environment of a process; a HOME that is missing or empty is its user's."""
+    env = [text.encode() for text in process.env if text != "HOME="]
+    if not any(item.startswith(b"HOME=") for item in env):
+        env.append(b"HOME=" + home_of(context, process.user.uid))
+    return env
 
 
 class ContextOpener(Opener):
@@ -73,7 +82,7 @@ class ProcessMaker:
         opener = ContextOpener(context, creds)
         try:
             file = opener.open_place(found.place)
-            program = self._program(process, found, file)
+            program = self._program(process, context, found, file)
             new_creds = credentials_after(creds, file.attributes(), found.place.mount)
             program.creds = new_creds
             program.is_secure = is_secure(creds, new_creds)
@@ -88,13 +97,11 @@ class ProcessMaker:
         except SysError as error:
             raise failure(process.args[0], reason_of(error)) from None
 
-    def _program(self, process: Process, found: FoundProgram, file: File) -> Program:
+    def _program(
+        self, process: Process, context: FsContext, found: FoundProgram, file: File
+    ) -> Program:
         args = [text.encode() for text in process.args]
-        env = [text.encode() for text in process.env]
-        if not any(item.startswith(b"HOME=") for item in env):
-            # runc does the same; it reads /etc/passwd for users other than root.
-            env.append(b"HOME=/root" if process.user.uid == 0 else b"HOME=/")
-        return Program(file, found.name, args, env)
+        return Program(file, found.name, args, environment(process, context))
 
     def _context(self, process: Process, creds: Credentials, *, make_cwd: bool) -> FsContext:
         context = self._namespace.context()

@@ -21,7 +21,8 @@ _REASONS: Final = {
     ENOENT: "no such file or directory",
     ENOTDIR: "not a directory",
     EACCES: "permission denied",
-    EISDIR: "is a directory",
+    # The second half is for Docker 20.10, which knows only that (status 126); newer ones know both.
+    EISDIR: "is a directory: permission denied",
     ELOOP: "too many levels of symbolic links",
     ENAMETOOLONG: "file name too long",
     ENOEXEC: "exec format error",

@@ -8,7 +8,8 @@ class ExecSession:
 
     def __init__(self, process: Process, host_fds: list[int], *, tty: bool) -> None:
         self.process = process
-        # Descriptors 0, 1, 2, ... of the process; the handler's once `exec` is called.
+        # Descriptors 0, 1, 2, 3, ... of the process, or with a terminal that and 3, 4, ...;
+        # the handler's once `exec` is called.
         self.host_fds = host_fds
         self.tty = tty
         self.pid = 0  # of the guest process, once there is one
@@ -30,6 +31,14 @@ class RequestHandler:
 
     def signal(self, number: int, *, everyone: bool) -> None:
         """Send a signal to the container's init, or to all its processes."""
+        raise NotImplementedError
+
+    def pause(self) -> int:
+        """Freeze all processes; return how many threads have yet to stop. May be repeated."""
+        raise NotImplementedError
+
+    def resume(self) -> None:
+        """Let all processes go on."""
         raise NotImplementedError
 
     def exec(self, session: ExecSession) -> None:

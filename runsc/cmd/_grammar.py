@@ -171,6 +171,30 @@ COMMANDS: (
             "signal": "TERM",
         },
     ),
+    "pause": (
+        {
+        },
+        (
+            ("container_id", True),
+        ),
+        "",
+        True,
+        {
+            "container_id": "",
+        },
+    ),
+    "resume": (
+        {
+        },
+        (
+            ("container_id", True),
+        ),
+        "",
+        True,
+        {
+            "container_id": "",
+        },
+    ),
     "delete": (
         {
             "f": ("force", "bool"),

@@ -6,6 +6,8 @@ COMMANDS = (
     ("run", "Create and start a container, and stay until it ends."),
     ("exec", "Run another process in a container."),
     ("kill", "Send a signal to a container."),
+    ("pause", "Stop all processes of a container where they are."),
+    ("resume", "Let the processes of a paused container go on."),
     ("delete", "Remove containers."),
     ("state", "Print the state of a container as JSON."),
     ("list", "List the containers."),

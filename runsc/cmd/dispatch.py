@@ -69,6 +69,20 @@ def _start(config: Config, call: Call) -> int:
     return 0
 
 
+def _pause(config: Config, call: Call) -> int:
+    from runsc.sandbox.pausing import pause
+
+    pause(config, call.text("container_id"))
+    return 0
+
+
+def _resume(config: Config, call: Call) -> int:
+    from runsc.sandbox.pausing import resume
+
+    resume(config, call.text("container_id"))
+    return 0
+
+
 def _fill(options: "Options", call: Call) -> None:
     if call.text("pid_file"):
         options.pid_file = absolute(call.text("pid_file"))
@@ -185,7 +199,9 @@ HANDLERS: "dict[str, Callable[[Config, Call], int]]" = {
     "features": _features,
     "kill": _kill,
     "list": _list,
+    "pause": _pause,
     "ps": _ps,
+    "resume": _resume,
     "run": _run,
     "spec": _spec,
     "start": _start,

@@ -21,13 +21,19 @@ def run_click(words: list[str]) -> int:
         status = RunscError.exit_status
     except click.ClickException as error:
         _open_log(error)
-        LOG.failure(f"{error.format_message()} (see {_help_words(error)})")
+        LOG.failure(f"{_sentence(error)} (see {_help_words(error)})")
         status = RunscError.exit_status
     except click.Abort:
         LOG.failure("interrupted")
         status = RunscError.exit_status
     sys.stdout.flush()
     return status
+
+
+def _sentence(error: click.ClickException) -> str:
+    """Return click's words in the form of our own messages."""
+    text = error.format_message()
+    return (text[:1].lower() + text[1:]).rstrip(".")
 
 
 def _open_log(error: click.ClickException) -> None:

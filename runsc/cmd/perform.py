@@ -1,5 +1,7 @@
 """Carrying out a command: the one place where its failures end."""
 
+import posix
+
 from config.flags import DEFAULT_ROOT, FLAGS, Config, FlagError
 from runsc.cmd.call import Call
 from runsc.cmd.dispatch import dispatch
@@ -30,9 +32,22 @@ def read_config(flags: dict[str, bool | str]) -> Config:
     return config
 
 
+def first_missing(call: Call) -> int:
+    """Return the first of the descriptors of --preserve-fds that is not open, or -1."""
+    count = call.values.get("preserve_fds", 0)
+    for host_fd in range(3, 3 + count if isinstance(count, int) else 3):
+        try:
+            posix.fstat(host_fd)
+        except OSError:
+            return host_fd
+    return -1
+
+
 def perform(call: Call) -> int:
     """Carry out a command and return its exit status; report why it failed."""
     status = _EXEC_FAILED if call.command == "exec" else RunscError.exit_status
+    # Before anything is opened, which could take the number of one that is missing.
+    missing_fd = first_missing(call)
     try:
         config = read_config(call.flags)
         container_id = str(call.values.get("container_id", ""))
@@ -41,6 +56,8 @@ def perform(call: Call) -> int:
             if flag.ignored and flag.name in call.flags:
                 LOG.warning(f"--{flag.name} has no effect")
         LOG.debug(f"{call.command} {container_id}")
+        if missing_fd >= 0:
+            raise UsageError(f"--preserve-fds: descriptor {missing_fd} is not open")
         return dispatch(config, call)
     except RunscError as error:
         LOG.failure(str(error))

@@ -1,8 +1,8 @@
 """The client of a sandbox's control socket; `config/launch.py` has the protocol."""
 
 import _socket
-import array
 import posix
+import sys
 
 from config.decode import Fields
 from config.jsontext import JsonError, dumps, loads
@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 SOCKET_NAME = "control.sock"
 _MAX_FRAME = 1 << 20
 _HEAD = 4
+
+
+def pack_descriptors(host_fds: list[int]) -> bytes:
+    """Return the data of SCM_RIGHTS (unix(7)); loading `array` would load `collections`, too."""
+    return b"".join(host_fd.to_bytes(4, sys.byteorder) for host_fd in host_fds)
 
 
 class ControlError(RunscError):
@@ -73,7 +78,7 @@ class Connection:
         frame = len(body).to_bytes(_HEAD, "little") + body
         try:
             if host_fds:
-                rights = array.array("i", host_fds)
+                rights = pack_descriptors(host_fds)
                 sent = self._socket.sendmsg(
                     [frame], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, rights)]
                 )

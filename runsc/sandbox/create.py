@@ -33,6 +33,7 @@ class Options:
         self.console_socket = ""
         self.preserve_fds = 0
         self.foreground = False  # the terminal is relayed by the command itself
+        self.ends_with_caller = False  # even if that is killed
         self.autostart = False
 
 
@@ -78,6 +79,8 @@ def create_from(
     _check_terminal(spec, options)
     for warning in apply_annotations(config, spec.annotations):
         LOG.warning(warning)
+    if spec.hooks.start_container:
+        LOG.warning("hooks.startContainer: not run, the host's kernel cannot run them inside")
     container = make_container(config.root, container_id)
     creation = Creation(container, spec)
     try:
@@ -111,6 +114,7 @@ def _create(config: Config, creation: Creation, bundle: str, options: Options) -
 
     handed = launch.new_launch(config, spec, container.container_id)
     handed.control_fd = client.listen(container.directory)
+    handed.ends_with_caller = options.ends_with_caller
     handed.autostart = options.autostart and not spec.hooks.poststart
     handed.extra_fds = launch.preserved_fds(options.preserve_fds)
     handed.log_fd = open_debug_log(config, container.container_id, "boot")

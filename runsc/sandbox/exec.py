@@ -2,7 +2,10 @@
 
 Each exec has a host process of its own, a stand-in that exits with the guest
 process's status and passes on the signals that it gets; when it is killed,
-its connection drops and the sandbox kills the guest process.
+its connection drops and the sandbox kills the guest process. It lives in the
+sandbox's pid namespace, so that the host's kernel ends it before the sandbox:
+Docker forgets a container whose init has ended, and an exec that is told later
+with it.
 """
 
 import posix
@@ -16,14 +19,21 @@ from config.jsontext import loads
 from config.oci import Process, read_process
 from runsc.errors import NotRunningError, RunscError, describe
 from runsc.log import LOG, one_line
-from runsc.sandbox import hostcalls, signals
+from runsc.sandbox import attributes, hostcalls, signals
 from runsc.sandbox.cgroup import Cgroup
 from runsc.sandbox.client import Connection
 from runsc.sandbox.console import Console, take_as_controlling
 from runsc.sandbox.foreground import SignalPipe, attend
 from runsc.sandbox.launch import close_others, exit_status, null_stdio, preserved_fds
-from runsc.sandbox.procfs import read_file
-from runsc.sandbox.state import CREATED, RUNNING, Container, load_container, write_atomically
+from runsc.sandbox.procfs import open_process, read_file
+from runsc.sandbox.state import (
+    CREATED,
+    PAUSED,
+    RUNNING,
+    Container,
+    load_container,
+    write_atomically,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,7 +66,10 @@ class ExecOptions:
 def execute(config: Config, container_id: str, options: ExecOptions) -> int:
     """Run a process in a container; return its status, or 0 when it is detached."""
     container = load_container(config.root, container_id)
-    if container.status() not in (CREATED, RUNNING):
+    status = container.status()
+    if status == PAUSED:
+        raise RunscError("cannot exec in a paused container")
+    if status not in (CREATED, RUNNING):
         raise NotRunningError
     process, document = _process_of(container, options)
     terminal = process.terminal or options.tty
@@ -178,7 +191,14 @@ def _fork_stand_in(
     told_read, told_write = posix.pipe2(posix.O_CLOEXEC)
     go_read, go_write = posix.pipe2(posix.O_CLOEXEC)
     slave_fd = console.slave_fd if console is not None else -1
-    host_pid = posix.fork()
+    _enter_pid_namespace(container)
+    try:
+        host_pid = posix.fork()
+    except OSError:
+        # pid_namespaces(7): no forks into a namespace whose init has ended.
+        if container.is_alive():
+            raise
+        raise NotRunningError from None
     if host_pid == 0:
         _run_stand_in(stand_in, slave_fd, told_write, go_read, options)
     posix.close(told_write)
@@ -212,6 +232,23 @@ def _fork_stand_in(
     return exit_status(posix.waitpid(host_pid, 0)[1])
 
 
+def _enter_pid_namespace(container: Container) -> None:
+    """Have the next child be born in the sandbox's pid namespace (setns(2))."""
+    try:
+        pid_fd = open_process(container.pid, container.started_at)
+    except ProcessLookupError:
+        raise NotRunningError from None
+    try:
+        # A pidfd is sure to mean this process, whatever became of its number.
+        hostcalls.setns(pid_fd, hostcalls.CLONE_NEWPID)
+    except OSError as error:
+        if container.is_alive():
+            raise RunscError(f"cannot join the pid namespace: {describe(error)}") from None
+        raise NotRunningError from None
+    finally:
+        posix.close(pid_fd)
+
+
 class _Kill:
     """Passes signals of the foreground command on to the stand-in."""
 
@@ -229,7 +266,9 @@ def _run_stand_in(
     """Become the stand-in; never returns."""
     try:
         posix.setsid()
-        hostcalls.set_process_name("runsc-exec")
+        attributes.set_name("runsc-exec")
+        # The sandbox can see us in its namespace; it must not read our memory or files.
+        attributes.set_dumpable(dumpable=False)
         if slave_fd >= 0:
             take_as_controlling(slave_fd)
         keep = {told_fd, go_fd, *LOG.descriptors(), *range(3, 3 + options.preserve_fds)}

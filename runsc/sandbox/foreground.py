@@ -10,7 +10,6 @@ from runsc.sandbox.console import Console, Relay, on_window_change
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import FrameType
 
 
 class SignalPipe:
@@ -20,7 +19,7 @@ class SignalPipe:
         self.read_fd, self._write_fd = posix.pipe2(posix.O_CLOEXEC | posix.O_NONBLOCK)
         signals.wake_by(self._write_fd)
         for number in numbers:
-            signals.handle(number, _ignore)
+            signals.handle(number, signals.ignore)
 
     def take(self) -> list[int]:
         """Return the signals that came since the last call."""
@@ -28,10 +27,6 @@ class SignalPipe:
             return list(posix.read(self.read_fd, 64))
         except BlockingIOError:
             return []
-
-
-def _ignore(_number: int, _frame: "FrameType | None") -> None:
-    """Handle a signal whose number the wake-up pipe carries."""
 
 
 def attend(host_pid: int, console: Console | None, forward: "Callable[[int], None]") -> None:

@@ -236,20 +236,10 @@ def prctl(option: int, a: int = 0, b: int = 0, c: int = 0, d: int = 0) -> int:
     return _check(_lib.host_prctl(option, a, b, c, d))
 
 
-def set_no_new_privs() -> None:
-    """Give up gaining privileges by execve(2), for ever (PR_SET_NO_NEW_PRIVS)."""
-    prctl(PR_SET_NO_NEW_PRIVS, 1)
-
-
 def set_process_name(name: str) -> None:
     """Set the name in /proc/PID/comm, cut to 15 bytes (PR_SET_NAME)."""
     text = _ffi.new("char[16]", name.encode()[:15])
     prctl(PR_SET_NAME, int(_ffi.cast("unsigned long", text)))
-
-
-def set_dumpable(*, dumpable: bool) -> None:
-    """Say whether others of the same user may trace this process (PR_SET_DUMPABLE)."""
-    prctl(PR_SET_DUMPABLE, int(dumpable))
 
 
 def drop_bounding_set(keep: int) -> None:

@@ -6,7 +6,6 @@ it dies with it. It loads the kernel while the parent prepares the cgroup, and
 waits for the parent's word before it confines itself.
 """
 
-import fcntl
 import posix
 import stat
 from posix import _exit
@@ -16,10 +15,10 @@ from config.launch import Launch, MountSource
 from config.oci import Spec
 from runsc.errors import RunscError, describe
 from runsc.log import LOG, one_line
-from runsc.sandbox import console, hostcalls, signals
+from runsc.sandbox import attributes, console, hostcalls, signals
 
 # Named by text: the host side must not depend on the sandbox side.
-BOOT_MODULE = "runsc.boot.main"
+BOOT_MODULE = "runsc.boot.start"
 
 _AT_FDCWD = -100
 _AT_RECURSIVE = 0x8000
@@ -65,7 +64,9 @@ class SandboxProcess:
         if text:
             return RunscError(text)
         status = self.wait()
-        return RunscError(f"the sandbox ended while it was created (status {status})")
+        # SIGKILL is what the cgroup's memory limit does, and the sandbox itself counts.
+        hint = "; is linux.resources.memory.limit too low?" if status == 137 else ""
+        return RunscError(f"the sandbox ended while it was created (status {status}){hint}")
 
     def kill(self) -> None:
         """Kill the process, wait for its end and forget its descriptors."""
@@ -112,9 +113,19 @@ def start_sandbox(launch: Launch, slave_fd: int = -1) -> SandboxProcess:
     host_pid = posix.fork()
     if host_pid == 0:
         _run_child(launch, go_read)
+    _leave_pid_namespace()
     posix.close(ready_write)
     posix.close(go_read)
     return SandboxProcess(host_pid, ready_read, go_write)
+
+
+def _leave_pid_namespace() -> None:
+    """Have later children, which are hooks, be born in our own pid namespace again (setns(2))."""
+    own_fd = posix.open("/proc/self/ns/pid", posix.O_RDONLY | posix.O_CLOEXEC)
+    try:
+        hostcalls.setns(own_fd, hostcalls.CLONE_NEWPID)
+    finally:
+        posix.close(own_fd)
 
 
 def _run_child(launch: Launch, go_fd: int) -> None:
@@ -154,8 +165,10 @@ def _traceback() -> str:
 
 def _prepare_child(launch: Launch, go_fd: int) -> None:
     signals.reset()
+    if launch.ends_with_caller:
+        hostcalls.prctl(hostcalls.PR_SET_PDEATHSIG, signals.SIGKILL)
     posix.setsid()
-    hostcalls.set_process_name("runsc-sandbox")
+    attributes.set_name("runsc-sandbox")
     posix.chdir("/")
     posix.umask(0)
     if launch.terminal:
@@ -209,12 +222,24 @@ def close_others(keep: set[int]) -> None:
 def open_root(spec: Spec) -> int:
     """Return a descriptor of a detached clone of the root file system's mounts."""
     try:
-        is_directory = stat.S_ISDIR(posix.stat(spec.root.path).st_mode)
+        found = posix.stat(spec.root.path)
+        host_root = posix.stat("/")
     except OSError as error:
         raise RunscError(f"root.path: {describe(error)}") from None
-    if not is_directory:
+    if not stat.S_ISDIR(found.st_mode):
         raise RunscError(f"root.path: {spec.root.path}: it is no directory")
-    return _open_clone(spec.root.path)
+    if (found.st_dev, found.st_ino) == (host_root.st_dev, host_root.st_ino):
+        return _open_host_root()
+    return _open_clone(spec.root.path, recursive=True)
+
+
+def _open_host_root() -> int:
+    """Return the host's root file system alone: without /proc, /dev and all else in it."""
+    flags = hostcalls.OPEN_TREE_CLONE | hostcalls.OPEN_TREE_CLOEXEC
+    try:
+        return hostcalls.open_tree(_AT_FDCWD, "/", flags)
+    except OSError as error:
+        raise RunscError(f"root.path: cannot clone the mount of /: {describe(error)}") from None
 
 
 def open_mount_sources(spec: Spec) -> list[MountSource]:
@@ -224,7 +249,7 @@ def open_mount_sources(spec: Spec) -> list[MountSource]:
         if not mount.is_bind:
             continue
         try:
-            host_fd = _open_clone(mount.source)
+            host_fd = _open_clone(mount.source, recursive="rbind" in mount.options)
         except OSError as error:
             raise RunscError(f"mounts[{index}].source: {describe(error)}") from None
         is_directory = stat.S_ISDIR(posix.fstat(host_fd).st_mode)
@@ -232,9 +257,11 @@ def open_mount_sources(spec: Spec) -> list[MountSource]:
     return sources
 
 
-def _open_clone(path: str) -> int:
+def _open_clone(path: str, *, recursive: bool) -> int:
     """Return an O_PATH descriptor: later mounts and unmounts of the host do not reach it."""
-    flags = hostcalls.OPEN_TREE_CLONE | hostcalls.OPEN_TREE_CLOEXEC | _AT_RECURSIVE
+    flags = hostcalls.OPEN_TREE_CLONE | hostcalls.OPEN_TREE_CLOEXEC
+    if recursive:
+        flags |= _AT_RECURSIVE
     try:
         return hostcalls.open_tree(_AT_FDCWD, path, flags)
     except FileNotFoundError:
@@ -246,20 +273,13 @@ def _open_clone(path: str) -> int:
 
 
 def preserved_fds(count: int) -> list[int]:
-    """Return the descriptors 3, 4, ... that --preserve-fds passes on; raise RunscError."""
-    host_fds = list(range(3, 3 + count))
-    for host_fd in host_fds:
-        try:
-            fcntl.fcntl(host_fd, fcntl.F_GETFD)
-        except OSError:
-            raise RunscError(f"--preserve-fds: descriptor {host_fd} is not open") from None
-    return host_fds
+    """Return the descriptors 3, 4, ... that --preserve-fds passes on; they are open."""
+    return list(range(3, 3 + count))
 
 
 def new_launch(config: Config, spec: Spec, container_id: str) -> Launch:
     """Return a Launch with the host's files opened for it."""
     launch = Launch(config, spec, container_id)
     launch.root_fd = open_root(spec)
-    launch.root_is_overlaid = config.overlay2 == "root:memory"
     launch.mount_sources = open_mount_sources(spec)
     return launch

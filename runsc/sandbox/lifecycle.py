@@ -10,6 +10,7 @@ from runsc.sandbox.procfs import open_process
 from runsc.sandbox.state import (
     CREATED,
     CREATING,
+    PAUSED,
     RUNNING,
     STOPPED,
     Container,
@@ -126,9 +127,10 @@ def delete(config: Config, container_id: str, *, force: bool) -> None:
             _kill_and_wait(container)
         container.lock()
         container.load()
-        if not force and container.status() == RUNNING:
+        status = container.status()
+        if not force and status in (RUNNING, PAUSED):
             raise RunscError(
-                f"cannot delete container {container_id!r} that is not stopped: running"
+                f"cannot delete container {container_id!r} that is not stopped: {status}"
             )
     except ContainerNotFoundError:
         if force:

@@ -37,3 +37,25 @@ def open_process(host_pid: int, started: int) -> int:
         posix.close(pid_fd)
         raise ProcessLookupError
     return pid_fd
+
+
+def mount_point_of(path: str) -> str:
+    """Return where the file system of a directory is mounted; raise OSError."""
+    host_fd = posix.open(path, posix.O_PATH | posix.O_CLOEXEC)
+    try:
+        info = read_file(f"/proc/self/fdinfo/{host_fd}").decode()
+    finally:
+        posix.close(host_fd)
+    mount_id = info.partition("mnt_id:")[2].split()[0]
+    for line in read_file("/proc/self/mountinfo").splitlines():
+        fields = line.split(b" ")
+        if fields[0] == mount_id.encode():
+            return unescape(fields[4])
+    return "/"
+
+
+def unescape(text: bytes) -> str:
+    """Return a path of proc_pid_mountinfo(5), where blanks and backslashes are octal numbers."""
+    first, *rest = text.split(b"\\")
+    plain = first + b"".join(bytes([int(part[:3], 8)]) + part[3:] for part in rest)
+    return plain.decode("utf-8", "surrogateescape")

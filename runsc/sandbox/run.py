@@ -3,15 +3,21 @@
 import posix
 
 from config.flags import Config
-from runsc.errors import RunscError, UsageError
+from config.oci import Mount
+from runsc.errors import RunscError, UsageError, describe
 from runsc.log import LOG
 from runsc.sandbox.client import ask
 from runsc.sandbox.create import Creation, Options, create, create_from
 from runsc.sandbox.foreground import attend
 from runsc.sandbox.hostcalls import CAPABILITIES
 from runsc.sandbox.lifecycle import remove, start_locked
+from runsc.sandbox.procfs import mount_point_of
 from runsc.sandbox.state import RUNNING, Container
 from runsc.sandbox.template import host_spec
+
+# First names of mount points that `do` need not or must not show: the root is there, and these are
+# the kernel's interface, of which the sandbox has its own.
+_OURS = ("", "proc", "sys", "dev")
 
 
 class RunOptions(Options):
@@ -35,14 +41,27 @@ def run_on_host(config: Config, args: list[str], cwd: str, *, readonly: bool) ->
     if not args:
         raise UsageError("do needs a command to run")
     # What the command writes stays in memory, and goes with it.
-    config.overlay2 = "root:memory"
+    config.overlay2 = "all:memory"
     spec = host_spec(args, cwd, CAPABILITIES)
+    place = _mount_point(cwd)
+    if place.split("/")[1] not in _OURS:
+        # Of what the host has mounted in its root, only where the command is to work.
+        spec.mounts.append(Mount(place, "bind", place, ["bind"]))
     spec.root.readonly = readonly
     options = RunOptions()
     options.foreground = True
+    options.ends_with_caller = True
     options.autostart = True
     name = f"do-{posix.getpid()}-{posix.urandom(4).hex()}"
     return _run(create_from(config, name, cwd, spec, options), options)
+
+
+def _mount_point(cwd: str) -> str:
+    """Return where the file system of the working directory is mounted."""
+    try:
+        return mount_point_of(cwd)
+    except OSError as error:
+        raise RunscError(f"--cwd: {describe(error)}") from None
 
 
 def _run(creation: Creation, options: RunOptions) -> int:

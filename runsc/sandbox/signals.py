@@ -69,6 +69,10 @@ def handle(number: int, handler: "Callable[[int, FrameType | None], None]") -> N
     _signal.signal(number, handler)
 
 
+def ignore(_number: int, _frame: "FrameType | None") -> None:
+    """Handle a signal whose number the wake-up pipe carries."""
+
+
 def wake_by(host_fd: int) -> None:
     """Have every handled signal write a byte to `host_fd` (-1: none), so that poll returns."""
     _signal.set_wakeup_fd(host_fd)

@@ -10,7 +10,7 @@ import time
 
 from config.decode import Fields
 from config.jsontext import dumps, loads
-from runsc.errors import ContainerExistsError, ContainerNotFoundError, RunscError
+from runsc.errors import ContainerExistsError, ContainerNotFoundError, RunscError, describe
 from runsc.sandbox.procfs import read_file, start_time
 
 TYPE_CHECKING = False
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 CREATING = "creating"
 CREATED = "created"
 RUNNING = "running"
+PAUSED = "paused"
 STOPPED = "stopped"
 
 _ID_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+.-")
@@ -183,9 +184,11 @@ def write_atomically(path: str, data: bytes) -> None:
     """Write a file that readers see whole or not at all."""
     head, _, name = path.rpartition("/")
     scratch = f"{head}/.{name}.{posix.getpid()}"
-    host_fd = posix.open(
-        scratch, posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_CLOEXEC, 0o644
-    )
+    flags = posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_CLOEXEC
+    try:
+        host_fd = posix.open(scratch, flags, 0o644)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, path) from None
     try:
         try:
             while data:
@@ -212,12 +215,14 @@ def check_id(container_id: str) -> None:
 def make_container(root: str, container_id: str) -> Container:
     """Return a new, locked container with an empty state directory."""
     check_id(container_id)
-    _make_directories(root)
     container = Container(root, container_id)
     try:
+        _make_directories(root)
         posix.mkdir(container.directory, 0o711)
     except FileExistsError:
         raise ContainerExistsError(container_id) from None
+    except OSError as error:
+        raise RunscError(f"--root: cannot make {describe(error)}") from None
     container.lock()
     now = time.time_ns()
     stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now // 10**9))

@@ -7,7 +7,7 @@ guest is the file, and the host refuses what a seal forbids.
 from typing import Final
 
 from sentry.abi.errno import EACCES, EINVAL, ENODEV, EPERM
-from sentry.abi.fcntl import O_ACCMODE, O_RDWR, O_WRONLY, SEEK_CUR, SEEK_END, SEEK_SET
+from sentry.abi.fcntl import O_ACCMODE, O_RDONLY, O_RDWR, O_WRONLY, SEEK_CUR, SEEK_END, SEEK_SET
 from sentry.errors import SysError
 from sentry.fs.anon import MEMFD_DEVICE, NUMBERS
 from sentry.mm.io import Sink, Source
@@ -29,9 +29,16 @@ class MemoryInode(Inode):
     def __init__(self, name: bytes, flags: int, creds: Credentials) -> None:
         self.name = name
         self.host = hostfiles.OwnedFd(hostmemory.make_memory_file(name, flags))
+        self._read_only = hostfiles.OwnedFd(-1)
         self._number = NUMBERS.next()
         self._uid = creds.fsuid
         self._gid = creds.fsgid
+
+    def read_only_fd(self) -> int:
+        """Return a descriptor of the contents from which no mapping can be made writable."""
+        if self._read_only.fd < 0:
+            self._read_only.fd = hostfiles.PROC.reopen(self.host.fd, O_RDONLY)
+        return self._read_only.fd
 
     def attributes(self) -> Attributes:
         status = hostfiles.stat_fd(self.host.fd)
@@ -132,7 +139,8 @@ class MemoryFile(File):
             raise SysError(EACCES)
         if self.memory.host.fd < 0:
             raise SysError(ENODEV)
-        return self.memory.host.fd
+        # mprotect(2) later must not make a file writable that was opened for reading.
+        return self.memory.host.fd if access == O_RDWR else self.memory.read_only_fd()
 
     def sync(self, *, data_only: bool) -> None:
         """There is nothing behind it."""

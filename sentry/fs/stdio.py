@@ -2,12 +2,14 @@
 
 The host's open file description is shared with the caller, so O_NONBLOCK must
 not be set on it.  Where an operation could wait, poll(2) is asked first; what
-it promises is all that is moved.
+it promises is all that is moved.  A terminal of the host's is bytes and nothing
+else: who wants the guest to have one asks for it (sentry/fs/tty/console.py).
 """
 
 from typing import Final
 
 from sentry.abi.errno import EINVAL, ENODEV, ENOTTY
+from sentry.abi.ioctl import FIONREAD
 from sentry.abi.stat import S_IFCHR, S_IFDIR, S_IFMT, S_IFREG
 from sentry.errors import SysError
 from sentry.fs.anon import ANON_DEVICE, AnonInode
@@ -18,15 +20,6 @@ from sentry.vfs.caller import Caller
 from sentry.vfs.file import POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM, File
 
 PIPE_BUF: Final = 4096  # what a pipe takes at once when poll(2) says POLLOUT, pipe(7)
-# Requests of ioctl_tty(2) by the size of their structure and direction.
-TCGETS: Final = 0x5401
-TCSETS: Final = 0x5402
-TCSETSF: Final = 0x5404
-TIOCGWINSZ: Final = 0x5413
-TIOCSWINSZ: Final = 0x5414
-FIONREAD: Final = 0x541B
-_READS: Final = {TCGETS: 36, TIOCGWINSZ: 8, FIONREAD: 4}
-_WRITES: Final = {TCSETS: 36, TCSETS + 1: 36, TCSETSF: 36, TIOCSWINSZ: 8}
 
 
 class StreamWatcher(HostWatcher):
@@ -144,15 +137,10 @@ class HostStream(File):
         hostfiles.sync(self._host_fd, data_only=data_only)
 
     def ioctl(self, caller: Caller, request: int, argument: int) -> int:
-        size = _READS.get(request, 0)
-        if size:
-            done = hostfiles.terminal_ioctl(self._host_fd, request, bytes(size))
-            caller.memory.write(argument, done)
-            return 0
-        size = _WRITES.get(request, 0)
-        if not size or self._kind != S_IFCHR:
+        if request != FIONREAD:
             raise SysError(ENOTTY)
-        hostfiles.terminal_ioctl(self._host_fd, request, caller.memory.read(argument, size))
+        done = hostfiles.terminal_ioctl(self._host_fd, FIONREAD, bytes(4))
+        caller.memory.write(argument, done)
         return 0
 
     # Life.

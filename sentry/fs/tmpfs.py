@@ -12,13 +12,13 @@ from sentry.abi.errno import (
     EINVAL,
     EISDIR,
     ENODATA,
-    ENODEV,
     ENOENT,
+    ENOMEM,
     ENOSPC,
     ENOTEMPTY,
 )
-from sentry.abi.fcntl import O_ACCMODE, O_APPEND, O_RDWR, O_WRONLY
-from sentry.abi.mman import MAP_PRIVATE, MAP_TYPE
+from sentry.abi.fcntl import O_ACCMODE, O_APPEND, O_RDONLY, O_RDWR, O_WRONLY
+from sentry.abi.mman import MAP_PRIVATE, MAP_TYPE, PROT_WRITE
 from sentry.abi.stat import S_IFDIR, S_IFLNK, S_IFMT, S_IFREG
 from sentry.errors import SysError
 from sentry.mm.io import Sink, Source
@@ -102,7 +102,9 @@ class TmpInode(Inode):
         self.target = b""  # of a symbolic link
         self.children: dict[bytes, TmpInode] = {}
         self.memory_fd = -1  # of a regular file; -1: empty and never opened
+        self.reading_fd = -1  # the same, opened for reading only: what readers may map shared
         self.charged = 0
+        self.is_mapped = False  # somebody may write it through a mapping
         self.opens = 0
         self.xattrs: dict[bytes, bytes] = {}
         now_ns = hosttime.realtime_ns()
@@ -164,6 +166,22 @@ class TmpInode(Inode):
             self.memory_fd = hostfiles.make_memory_file("tmpfs")
         return self.memory_fd
 
+    def contents_to_read(self) -> int:
+        """Return a host descriptor of the contents that cannot be used to change them."""
+        if self.reading_fd < 0:
+            self.reading_fd = hostfiles.PROC.reopen(self.contents(), O_RDONLY)
+        return self.reading_fd
+
+    def contents_to_map(self) -> int:
+        """Return the descriptor for a mapping that writes; all of the file counts from now on."""
+        size = hostfiles.stat_fd(self.contents()).st_size
+        try:
+            self.reserve(size)
+        except SysError:
+            raise SysError(ENOMEM) from None
+        self.is_mapped = True
+        return self.memory_fd
+
     def reserve(self, end: int) -> None:
         """Account for a file that reaches to `end`; SysError(ENOSPC) if there is no room."""
         needed = (end + PAGE - 1) & -PAGE
@@ -177,6 +195,8 @@ class TmpInode(Inode):
             raise SysError(EISDIR)
         if self._mode & S_IFMT != S_IFREG:
             raise SysError(EINVAL)
+        if self.is_mapped:
+            self.reserve(size)
         hostfiles.truncate(self.contents(), size)
         kept = (size + PAGE - 1) & -PAGE
         if kept < self.charged:
@@ -191,6 +211,9 @@ class TmpInode(Inode):
         if self.memory_fd >= 0:
             hostfiles.close(self.memory_fd)
             self.memory_fd = -1
+        if self.reading_fd >= 0:
+            hostfiles.close(self.reading_fd)
+            self.reading_fd = -1
         self.filesystem.charge(-self.charged)
         self.charged = 0
         self.filesystem.inodes -= 1
@@ -399,10 +422,14 @@ class TmpFile(File):
         access = self.flags & O_ACCMODE
         if access == O_WRONLY:
             raise SysError(EACCES)
-        if flags & MAP_TYPE != MAP_PRIVATE and access != O_RDWR:
-            # mprotect(2) later must not make a file writable that was opened for reading.
-            raise SysError(ENODEV)
-        return self._tmp.contents()
+        if flags & MAP_TYPE == MAP_PRIVATE:
+            return self._tmp.contents()
+        if access == O_RDWR:
+            return self._tmp.contents_to_map()
+        if prot & PROT_WRITE:
+            raise SysError(EACCES)
+        # mprotect(2) later must not make it writable.
+        return self._tmp.contents_to_read()
 
     def sync(self, *, data_only: bool) -> None:
         return

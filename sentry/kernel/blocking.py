@@ -21,7 +21,10 @@ DONE: Final = -(1 << 34)  # the registers are as they should be already, or the 
 
 
 def wait_for_file(task: Task, fd: int, file: File, events: int) -> int:
-    """Wait until `file` has one of `events`; SysError(EAGAIN) with O_NONBLOCK."""
+    """Wait until `file` has one of `events`; SysError(EAGAIN) with O_NONBLOCK.
+
+    The file may have noted a time limit in the call's record (VTIME, termios(3)).
+    """
     if file.flags & O_NONBLOCK:
         raise SysError(EAGAIN)
     limit_ns = file.time_limit_ns(events)

@@ -172,6 +172,7 @@ def _new_group(task: Task, request: CloneRequest, pid: int) -> ThreadGroup:
     if old.process_group is not None:
         group.process_group = old.process_group
         old.process_group.members.add(group)
+        group.terminal = old.terminal
     task.kernel.groups[pid] = group
     return group
 

@@ -194,7 +194,7 @@ def _end_of_group(kernel: Kernel, group: ThreadGroup, last: Task) -> None:
     group.stop_pending = False
     group.stop_unreported = False
     group.continue_unreported = False
-    jobs.give_up_terminal(group)
+    jobs.give_up_terminal(group, is_ending=True)
     if group.leader is not last and group.leader is not None:
         # What wait(2) and /proc show is the leader's; it may be gone for long.
         kernel.tasks.pop(last.tid, None)

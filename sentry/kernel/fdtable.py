@@ -4,7 +4,7 @@ from sentry.abi.errno import EBADF, EMFILE
 from sentry.errors import SysError
 from sentry.vfs.caller import Caller
 from sentry.vfs.file import O_PATH, File
-from sentry.vfs.locks import RECORD_LOCKS, WHOLE_LOCKS
+from sentry.vfs.locks import RECORD_LOCKS
 
 
 class FdTable:
@@ -14,7 +14,6 @@ class FdTable:
         self._files: list[File | None] = []
         self._cloexec: set[int] = set()
         self._lowest_free = 0  # no descriptor below it is free
-        self.has_record_locks = False  # POSIX locks are or were held: close(2) looks for them
         self.limit = limit  # RLIMIT_NOFILE, soft: one more than the largest descriptor
         self.users = 1
 
@@ -83,7 +82,7 @@ class FdTable:
 
     def _let_go(self, file: File, caller: Caller) -> None:
         """Do what close(2) does to a file: POSIX locks of the process go with any descriptor."""
-        if (file.has_locks or self.has_record_locks) and file.inode is not None:
+        if not RECORD_LOCKS.is_empty():
             release_locks(file, self)
         file.flush(caller)
         file.drop()
@@ -134,12 +133,11 @@ class FdTable:
 
 
 def release_locks(file: File, table: FdTable) -> None:
-    """Release the POSIX locks of a process, and with the last holder those of the file itself."""
-    inode = file.inode
-    if inode is None:
+    """Release the POSIX locks of a process on a file, whichever descriptor set them (fcntl(2))."""
+    if file.inode is None or file.flags & O_PATH:
         return
-    key = inode.key()
+    try:
+        key = file.inode.key()
+    except SysError:
+        return  # what has lost its identity, as files of an ended process in /proc, has no locks
     RECORD_LOCKS.release(key, table)
-    if file.references == 1:
-        RECORD_LOCKS.release(key, file)
-        WHOLE_LOCKS.release(key, file)

@@ -1,16 +1,23 @@
 """Process groups and sessions: making, leaving, orphans, hang-up (setpgid(2), setsid(2))."""
 
-from sentry.abi.errno import EACCES, EPERM, ESRCH
-from sentry.abi.signal import SIGCONT, SIGHUP
+from sentry.abi.errno import EACCES, EIO, EPERM, ESRCH
+from sentry.abi.signal import SIG_DFL, SIG_IGN, SIGCONT, SIGHUP, SIGTTIN
 from sentry.errors import SysError
 from sentry.kernel.kernel import Kernel
-from sentry.kernel.signal import kernel_info, send_to_process_group
-from sentry.kernel.thread_group import ProcessGroup, Session, ThreadGroup
+from sentry.kernel.signal import (
+    kernel_info,
+    send_to_group,
+    send_to_process_group,
+    signal_bit,
+)
+from sentry.kernel.task import Task
+from sentry.kernel.thread_group import ProcessGroup, Session, Terminal, ThreadGroup
 
 
 def new_session(kernel: Kernel, group: ThreadGroup) -> Session:
     """Make the process the leader of a new session and process group of its own."""
     leave_process_group(kernel, group)
+    group.terminal = None
     session = Session(group.pid)
     kernel.sessions[group.pid] = session
     enter_process_group(group, new_process_group(kernel, group.pid, session))
@@ -42,12 +49,7 @@ def leave_process_group(kernel: Kernel, group: ThreadGroup) -> None:
     kernel.process_groups.pop(process_group.pgid, None)
     session = process_group.session
     session.groups.discard(process_group)
-    terminal = session.terminal
-    if terminal is not None and terminal.foreground is process_group:
-        terminal.foreground = None
     if not session.groups:
-        if terminal is not None:
-            terminal.session = None
         kernel.sessions.pop(session.sid, None)
 
 
@@ -119,20 +121,88 @@ def hang_up_orphans(group: ThreadGroup, parent: ThreadGroup | None, *, leaves: b
         send_to_process_group(process_group, kernel_info(SIGCONT))
 
 
-def give_up_terminal(group: ThreadGroup) -> None:
-    """Free the controlling terminal when the leader of its session ends (TIOCNOTTY, tty(4))."""
+# Controlling terminals.
+
+
+def set_terminal(group: ThreadGroup, terminal: Terminal) -> None:
+    """Make a terminal control the session of `group`, its leader (TIOCSCTTY, ioctl_tty(2))."""
+    terminal.session = group.session()
+    terminal.foreground = group.process_group
+    group.terminal = terminal
+
+
+def clear_terminal(session: Session) -> None:
+    """Take the controlling terminal from every process of a session."""
+    for process_group in session.groups:
+        for member in process_group.members:
+            member.terminal = None
+
+
+def give_up_terminal(group: ThreadGroup, *, is_ending: bool) -> None:
+    """Have a process leave its controlling terminal: at its end, or by TIOCNOTTY.
+
+    If it leads the session, everyone else loses the terminal too, and the
+    foreground group gets SIGHUP, and SIGCONT if the leader lives on (credentials(7)).
+    """
+    terminal = group.terminal
+    group.terminal = None
     process_group = group.process_group
-    if process_group is None:
+    if process_group is None or process_group.session.sid != group.pid:
         return
     session = process_group.session
-    terminal = session.terminal
-    if session.sid != group.pid or terminal is None:
-        return
-    session.terminal = None
-    terminal.session = None
+    if terminal is None:
+        if is_ending and session.last_foreground is not None:
+            _hang_up_group(session.last_foreground, goes_on=True)
+    elif terminal.foreground is not None:
+        _hang_up_group(terminal.foreground, goes_on=not is_ending)
+    session.last_foreground = None
+    if terminal is not None:
+        terminal.session = None
+        terminal.foreground = None
+        clear_terminal(session)
+
+
+def _hang_up_group(process_group: ProcessGroup, *, goes_on: bool) -> None:
+    send_to_process_group(process_group, kernel_info(SIGHUP))
+    if goes_on:
+        send_to_process_group(process_group, kernel_info(SIGCONT))
+
+
+def hang_up_session(session: Session, foreground: ProcessGroup | None) -> None:
+    """Tell a session that its terminal is gone: its leader gets SIGHUP and SIGCONT (tty(4))."""
+    session.last_foreground = foreground
+    leader: ThreadGroup | None = None
+    for process_group in session.groups:
+        for member in process_group.members:
+            if member.pid == session.sid:
+                leader = member
+    clear_terminal(session)
+    if leader is not None:
+        send_to_group(leader, kernel_info(SIGHUP))
+        send_to_group(leader, kernel_info(SIGCONT))
+
+
+def may_use_terminal(group: ThreadGroup, terminal: Terminal, task: Task, signal: int) -> bool:
+    """Return whether a process may read (SIGTTIN), or write or change (SIGTTOU) a terminal.
+
+    A process in the background that handles neither is told to wait by False:
+    its group got the signal.  SysError(EIO) where a stop could not be ended by
+    anyone, or a reader refuses to stop (job control, POSIX 11.1.4).
+    """
+    process_group = group.process_group
     foreground = terminal.foreground
-    terminal.foreground = None
-    if foreground is not None:
-        send_to_process_group(foreground, kernel_info(SIGHUP))
-        send_to_process_group(foreground, kernel_info(SIGCONT))
-    terminal.hang_up()
+    if group.terminal is not terminal or foreground is None or process_group is None:
+        return True
+    if process_group is foreground:
+        return True
+    action = group.handlers.actions[signal]
+    refuses = bool(task.signal_mask & signal_bit(signal)) or action.handler == SIG_IGN
+    if refuses:
+        if signal == SIGTTIN:
+            raise SysError(EIO)
+        return True
+    is_deaf = group.is_unkillable and action.handler == SIG_DFL
+    if is_deaf or is_orphaned(process_group):
+        raise SysError(EIO)
+    send_to_process_group(process_group, kernel_info(signal))
+    return False

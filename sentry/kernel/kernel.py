@@ -16,7 +16,7 @@ from sentry.platform.hostinfo import random_bytes
 from sentry.platform.interface import Platform
 from sentry.vfs.namespace import MountNamespace
 
-PID_MAX = 32768  # pid numbers wrap there (proc_sys_kernel(5))
+PID_MAX = 4_194_304  # pid numbers wrap there (proc_sys_kernel(5)): PID_MAX_LIMIT
 
 
 class Clock:

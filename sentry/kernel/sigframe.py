@@ -56,6 +56,9 @@ _MASK64: Final = (1 << 64) - 1
 _UC_FLAGS: Final = UC_FP_XSTATE | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS
 _DEFAULT_MXCSR: Final = 0x1F80
 _DEFAULT_FCW: Final = 0x37F
+# Where FXRSTOR and XRSTOR fault (Intel's manual, volume 1, sections 10.5.1 and 13.4.3).
+FXSAVE_ALIGN: Final = 16
+MXCSR_RESERVED: Final = 0xFFFF_0000
 _NO_ALTSTACK: Final = (0, 0, SS_DISABLE)
 
 
@@ -222,10 +225,12 @@ def pop_frame(task: Task, regs: Registers) -> SavedContext:
     """Put what the frame at `regs.rsp` says into `regs`; SysError if it makes no sense."""
     # The handler's return took pretcode off the stack.
     raw = task.memory.read((regs.rsp - 8) & _MASK64, FRAME_SIGINFO_OFFSET)
-    _, _, _, ss_sp, ss_flags, ss_size = _HEAD.unpack_from(raw, 0)
+    _, uc_flags, _, ss_sp, ss_flags, ss_size = _HEAD.unpack_from(raw, 0)
     fields = SIGCONTEXT.unpack_from(raw, _HEAD.size)
     mask: int = _U64.unpack_from(raw, _HEAD.size + SIGCONTEXT.size)[0]
     if fields[18] | 3 != USER_CS or fields[16] >= TASK_SIZE:
+        raise SysError(EINVAL)
+    if uc_flags & UC_STRICT_RESTORE_SS and fields[21] | 3 != USER_DS:
         raise SysError(EINVAL)
     regs.r8 = fields[0]
     regs.r9 = fields[1]
@@ -260,11 +265,13 @@ def restore_fp_state(task: Task, address: int) -> None:
     if address == 0:
         thread.set_fp_state(_initial_fp_state(bytes(size)))
         return
-    if address >= TASK_SIZE:
+    if address >= TASK_SIZE or address % FXSAVE_ALIGN:
         raise SysError(EFAULT)
     raw = task.memory.read_upto(address, size + FP_XSTATE_MAGIC2_SIZE)
     if len(raw) < FXSAVE_SIZE:
         raise SysError(EFAULT)
+    if _U32.unpack_from(raw, MXCSR_OFFSET)[0] & MXCSR_RESERVED:
+        raise SysError(EINVAL)
     magic, extended_size, _, state_size = SW_RESERVED.unpack_from(raw, SW_RESERVED_OFFSET)
     is_whole = (
         magic == FP_XSTATE_MAGIC1
@@ -274,6 +281,8 @@ def restore_fp_state(task: Task, address: int) -> None:
         and _U32.unpack_from(raw, state_size)[0] == FP_XSTATE_MAGIC2
     )
     if is_whole:
+        if address % FPSTATE_ALIGN:
+            raise SysError(EFAULT)
         thread.set_fp_state(raw[:state_size].ljust(size, b"\0"))
         return
     # A frame of FXSAVE size: x87 and SSE alone, the rest starts anew.

@@ -339,18 +339,19 @@ def _prepare(group: "ThreadGroup", task: "Task", number: int, *, force: bool) ->
     if group.is_exiting:
         return False
     bit = 1 << (number - 1)
-    is_default = group.handlers.actions[number].handler == SIG_DFL
-    # A blocked signal is queued even for init: it may wait in sigwaitinfo(2) or signalfd(2).
-    is_blocked = bool((task.signal_mask | task.waited_mask) & bit)
-    if group.is_unkillable and is_default and not is_blocked:
-        # pid_namespaces(7): init gets nothing it has no handler for, but from outside.
-        if not (force and bit & UNBLOCKABLE):
-            return False
+    # Stops end, whatever becomes of the signal: Linux does the same for init.
     if bit & STOP_SIGNALS:
         _discard(group, _CONT_BIT)
     elif number == SIGCONT:
         _discard(group, STOP_SIGNALS)
         resume_group(group)
+    is_default = group.handlers.actions[number].handler == SIG_DFL
+    # A blocked signal is queued even for init: it may wait in sigwaitinfo(2) or signalfd(2).
+    is_blocked = bool((task.signal_mask | task.awaited) & bit)
+    if group.is_unkillable and is_default and not is_blocked:
+        # pid_namespaces(7): init gets nothing it has no handler for, but from outside.
+        if not (force and bit & UNBLOCKABLE):
+            return False
     # A blocked signal stays: its action may change before it is unblocked.
     return is_blocked or not group.handlers.ignores(number)
 
@@ -383,8 +384,8 @@ def _complete(group: "ThreadGroup", first: "Task", number: int, only: "Task | No
         return
     if (
         group.handlers.actions[number].handler == SIG_DFL
+        and not target.awaited & bit
         and not bit & (STOP_SIGNALS | CORE_SIGNALS | IGNORED_BY_DEFAULT)
-        and not target.waited_mask & bit
         and (number == SIGKILL or not group.is_unkillable)
     ):
         # Nothing can save the process: even a vfork(2) parent and a stopped one must go.

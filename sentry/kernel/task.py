@@ -65,8 +65,8 @@ class Task(Caller, Waiter):
         self._uts: UtsNamespace | None = None
         # Signals.
         self.signal_mask = 0
+        self.awaited = 0  # blocked but for the time of a sigtimedwait(2), which takes them
         self.saved_mask = -1  # to restore after sigsuspend(2), ppoll(2), ...; -1: none
-        self.waited_mask = 0  # blocked, but for the time of a sigtimedwait(2)
         self.pending = PendingSignals()
         self.has_signal = False  # something is to be delivered, or the task has to die or stop
         self.is_stopped = False  # has noticed the stop of its group

@@ -15,15 +15,13 @@ if TYPE_CHECKING:
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Terminal:
-    """A terminal that can control a session; sentry/fs/tty.py derives from it."""
+    """A terminal that can control a session; sentry/fs/tty/terminal.py derives from it."""
 
     def __init__(self) -> None:
         self.session: Session | None = None
+        # It may be empty already: its number is still what tcgetpgrp(3) tells.
         self.foreground: ProcessGroup | None = None
         self.device = 0  # its device number, as /proc/PID/stat shows it
-
-    def hang_up(self) -> None:
-        """Called when its session's leader has ended: who reads or writes gets an error or EOF."""
 
 
 class Session:
@@ -32,7 +30,8 @@ class Session:
     def __init__(self, sid: int) -> None:
         self.sid = sid
         self.groups: set[ProcessGroup] = set()
-        self.terminal: Terminal | None = None
+        # The foreground group of a terminal that was hung up: signalled when the leader ends.
+        self.last_foreground: ProcessGroup | None = None
 
 
 class ProcessGroup:
@@ -55,6 +54,8 @@ class ThreadGroup:
         self.tasks: list[Task] = []  # the living ones
         self.leader: Task | None = None
         self.process_group: ProcessGroup | None = None
+        # The controlling terminal: each process has or has left that of its session.
+        self.terminal: Terminal | None = None
         self.handlers = handlers
         self.pending = PendingSignals()
         self.limits = Limits()

@@ -236,7 +236,8 @@ class KernelSource(Source):
         return piece
 
     def drain_to_host(self, host_fd: int, offset: int) -> int:
-        done = write_all_to_host(host_fd, self._data, offset)
+        # `size` may have been lowered since (RLIMIT_FSIZE).
+        done = write_all_to_host(host_fd, self._data[: self.size], offset)
         self._data = self._data[done:]
         self.size -= done
         return done

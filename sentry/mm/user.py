@@ -15,6 +15,7 @@ _PAIR: Final = Struct("<qq")
 IOV_MAX: Final = 1024  # UIO_MAXIOV, linux/uio.h
 MAX_RW_COUNT: Final = 0x7FFF_F000  # the most that one read or write moves, read(2)
 TASK_SIZE: Final = 0x7FFF_FFFF_F000  # the end of user addresses, x86-64
+VSYSCALL_START: Final = 0xFFFF_FFFF_FF60_0000
 
 
 def read_u32(memory: GuestMemory, address: int) -> int:

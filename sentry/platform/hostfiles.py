@@ -412,6 +412,13 @@ def ready_now(host_fd: int, events: int) -> int:
     return found[0][1] if found else 0
 
 
+def wait_ready(host_fd: int, events: int, timeout_ms: int) -> bool:
+    """Wait until a descriptor has one of `events`; return whether it did in time."""
+    poller = select.poll()
+    poller.register(host_fd, events)
+    return bool(poller.poll(timeout_ms))
+
+
 def terminal_ioctl(host_fd: int, request: int, data: bytes) -> bytes:
     """Do an ioctl(2) of a host terminal with a small structure; return it as changed."""
     try:

@@ -9,7 +9,7 @@ from cffi import FFI
 NATIVE = Path(__file__).resolve().parent / "ptrace" / "native"
 
 # One translation unit, in this order.
-SOURCES = ("stops.c", "events.c", "memory.c", "template.c", "files.c")
+SOURCES = ("stops.c", "events.c", "memory.c", "placement.c", "template.c", "files.c")
 
 ffibuilder = FFI()
 ffibuilder.cdef("""
@@ -18,14 +18,18 @@ struct pt_stop *pt_stop_buffer(void);
 void pt_resume(int tid, int action, long result);
 int pt_wait(int tid, int action, long result, int running);
 int pt_get_registers(int tid, unsigned long *regs);
+int pt_get_guest_registers(int tid, unsigned long *regs);
 int pt_set_registers(int tid, const unsigned long *regs);
 int pt_get_fp_state(int tid, char *buffer, int room);
 int pt_set_fp_state(int tid, const char *state, int size);
 int pt_interrupt(int tid);
+int pt_leave_vsyscall(int tid, long result);
 int pt_kill_group(int tgid);
 int pt_exit_thread(int tid);
+int pt_exit_past_call(int tid, unsigned long *saved);
 long pt_execute(int tid, unsigned long *saved, int at_call, long number, long a0, long a1,
                 long a2, long a3, long a4, long a5);
+long pt_rewrite(int tid, int *moved, long a0, long a1, long a2, long a3, long a4, long a5);
 long pt_clone(int tid, unsigned long *saved, int at_call, unsigned long flags);
 
 int pt_due_events(void);
@@ -36,6 +40,12 @@ int pt_timer_fd(void);
 int pt_watch(int fd, unsigned events, int is_new);
 int pt_unwatch(int fd);
 int pt_set_timer(long deadline_ns);
+int pt_tick_fd(void);
+int pt_set_tick(long delay_ns);
+
+int pt_cpu_count(void);
+int pt_current_cpu(void);
+int pt_place(int tid, int cpu);
 
 char *pt_copy_buffer(void);
 long pt_read(int pid, unsigned long address, unsigned long size);

@@ -721,6 +721,10 @@ def _set_tid_address(task: Task, t: GuestThread) -> int:
     return clone.sys_set_tid_address(task, UserPtr(t.a0))
 
 
+def _restart_syscall(task: Task, t: GuestThread) -> int:  # noqa: ARG001
+    return signal.sys_restart_syscall(task)
+
+
 def _fadvise64(task: Task, t: GuestThread) -> int:
     return fds.sys_fadvise64(task, Fd(s32(t.a0)), Off(s64(t.a1)), Size(t.a2), Int(s32(t.a3)))
 
@@ -1230,6 +1234,7 @@ HANDLERS: Final[dict[int, Handler]] = {
     213: _epoll_create,
     217: _getdents64,
     218: _set_tid_address,
+    219: _restart_syscall,
     221: _fadvise64,
     222: _timer_create,
     223: _timer_settime,

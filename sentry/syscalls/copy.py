@@ -1,91 +1,129 @@
-"""sendfile(2), copy_file_range(2): copies between files, through the sentry."""
+"""sendfile(2) and copy_file_range(2): from file to file without the caller's memory."""
 
 from typing import Final
 
 from sentry.abi.errno import (
     EAGAIN,
     EBADF,
-    EFBIG,
     EINVAL,
     EISDIR,
+    EOVERFLOW,
     EPIPE,
     ERESTARTSYS,
     ESPIPE,
+    EXDEV,
 )
+from sentry.abi.fcntl import O_APPEND, O_NONBLOCK, SEEK_CUR, SEEK_SET
+from sentry.abi.limits import LONG_MAX
+from sentry.abi.stat import S_IFDIR, S_IFIFO, S_IFMT, S_IFREG, S_IFSOCK
 from sentry.abi.types import NULL, Fd, Size, Uint, UserPtr, s64
 from sentry.errors import SysError
 from sentry.kernel.blocking import wait_for_file
-from sentry.kernel.fault_signals import check_file_size, send_sigpipe
+from sentry.kernel.call import CallData
+from sentry.kernel.fault_signals import send_sigpipe
 from sentry.kernel.task import Task
 from sentry.mm.io import KernelSink, KernelSource
-from sentry.mm.user import read_u64, write_u64
-from sentry.vfs.file import O_NONBLOCK, POLLOUT, File
-from sentry.vfs.inode import S_IFDIR, S_IFMT, S_IFREG
-from sentry.vfs.permission import drop_set_ids
+from sentry.mm.user import MAX_RW_COUNT, read_u64, write_u64
+from sentry.syscalls.read_write import limit_write
+from sentry.vfs.file import POLLIN, POLLOUT, File
 
-O_APPEND: Final = 0o2000
-SEEK_SET: Final = 0
-SEEK_CUR: Final = 1
-MAX_OFFSET: Final = (1 << 63) - 1
-PIECE: Final = 1 << 18
-# No call keeps the loop for longer; callers must expect less than they asked for.
-LARGEST: Final = 1 << 26
+PIECE: Final = 1 << 18  # bytes in the kernel at once
+# More than this is not moved by one call, so that the others get their turn: both may stop early.
+MOST: Final = 1 << 24
 
 
-def sys_sendfile(task: Task, fd_out: Fd, fd_in: Fd, offset_at: UserPtr, count: Size) -> int:
-    """sendfile(2)."""
-    given = _offset_at(task, offset_at)
-    source = task.file(fd_in)
-    if not source.can_read():
+class Position(CallData):
+    """Where a sendfile(2) that sleeps began to read."""
+
+    def __init__(self, start: int) -> None:
+        self.start = start
+
+
+def sys_sendfile(task: Task, out_fd: Fd, in_fd: Fd, offset_at: UserPtr, count: Size) -> int:
+    """sendfile(2): a pipe takes what there is room for, others all, over several sleeps."""
+    source, target = task.file(in_fd), task.file(out_fd)
+    if not source.can_read() or not target.can_write():
         raise SysError(EBADF)
-    if _kind(source) != S_IFREG:
-        raise SysError(ESPIPE if given is not None and _kind(source) != S_IFDIR else EINVAL)
-    if given is not None and given < 0:
+    start = _start(task, source, offset_at)
+    if target.flags & O_APPEND or start < 0:
         raise SysError(EINVAL)
-    target = task.file(fd_out)
-    if not target.can_write():
-        raise SysError(EBADF)
-    if target.flags & O_APPEND:
+    if count >> 63:
         raise SysError(EINVAL)
-    position = source.seek(0, SEEK_CUR) if given is None else given
+    limit = min(count, MAX_RW_COUNT, MOST)
     total = task.call.done
-    moved, is_full = _send(task, source, position, target, min(count, LARGEST) - total)
-    if given is None:
-        source.seek(position + moved, SEEK_SET)
-    else:
-        write_u64(task.memory, offset_at, position + moved)
-    total += moved
-    if not is_full:
-        return total
-    if target.flags & O_NONBLOCK or task.has_signal:
-        return total or (-EAGAIN if target.flags & O_NONBLOCK else -ERESTARTSYS)
-    task.call.done = total
-    if fd_in not in task.call.files:
-        task.call.hold(fd_in, source)
-    return wait_for_file(task, fd_out, target, POLLOUT)
-
-
-def _send(task: Task, source: File, position: int, target: File, count: int) -> tuple[int, bool]:
-    """Move up to `count` bytes; return how many, and whether the target has no room for more."""
-    moved = 0
-    while moved < count:
-        data = _read(source, position + moved, min(count - moved, PIECE))
-        if not data:
+    while total < limit:
+        sink = KernelSink(min(PIECE, limit - total))
+        got = source.try_pread(sink, start + total)
+        if got is None:
+            if total == 0:
+                return wait_for_file(task, in_fd, source, POLLIN)
+            break
+        if got == 0:
             break
         try:
-            done = target.try_write(KernelSource(data))
+            done = target.try_write(limit_write(task, target, KernelSource(bytes(sink.data))))
         except SysError as error:
             if error.errno == EPIPE:
                 send_sigpipe(task)
-            if moved:
-                break
-            raise
+            if total == 0:
+                raise
+            break
         if done is None:
-            return moved, True
+            if target.flags & O_NONBLOCK and total == 0:
+                raise SysError(EAGAIN)
+            if total and (target.flags & O_NONBLOCK or task.has_signal or _is_pipe(target)):
+                break
+            return _sleep(task, out_fd, in_fd, target, source, start, total)
+        total += done
         if done == 0:
             break
-        moved += done
-    return moved, False
+    _finish(task, source, offset_at, start + total)
+    return total
+
+
+def _start(task: Task, source: File, offset_at: int) -> int:
+    """Return the offset to read from, the same for each run of the call."""
+    kept = task.call.data
+    if isinstance(kept, Position):
+        return kept.start
+    kind = _kind(source)
+    if kind in (S_IFIFO, S_IFSOCK):
+        raise SysError(ESPIPE if offset_at != NULL else EINVAL)
+    if kind == S_IFDIR:
+        raise SysError(EINVAL)
+    if offset_at != NULL:
+        return s64(read_u64(task.memory, offset_at))
+    return source.seek(0, SEEK_CUR)
+
+
+def _sleep(
+    task: Task, out_fd: Fd, in_fd: Fd, target: File, source: File, start: int, total: int
+) -> int:
+    if task.has_signal:
+        raise SysError(ERESTARTSYS)
+    if task.call.data is None:
+        task.call.data = Position(start)
+    if in_fd not in task.call.files:
+        task.call.hold(in_fd, source)
+    task.call.done = total
+    return wait_for_file(task, out_fd, target, POLLOUT)
+
+
+def _finish(task: Task, source: File, offset_at: int, position: int) -> None:
+    """Store where reading ended: in the caller's variable, or as the file's offset."""
+    if offset_at != NULL:
+        write_u64(task.memory, offset_at, position)
+    else:
+        source.seek(position, SEEK_SET)
+
+
+def _is_pipe(file: File) -> bool:
+    return _kind(file) == S_IFIFO
+
+
+def _kind(file: File) -> int:
+    inode = file.inode
+    return S_IFSOCK if inode is None else inode.mode() & S_IFMT
 
 
 def sys_copy_file_range(
@@ -97,73 +135,74 @@ def sys_copy_file_range(
     count: Size,
     flags: Uint,
 ) -> int:
-    """copy_file_range(2)."""
-    source = task.fds.get(fd_in)
-    target = task.fds.get(fd_out)
-    given_in = _offset_at(task, offset_in)
-    given_out = _offset_at(task, offset_out)
+    """copy_file_range(2) between regular files of one file system."""
+    source, target = task.file(fd_in), task.file(fd_out)
+    read_at = _range_start(task, source, offset_in)
+    write_at = _range_start(task, target, offset_out)
     if flags:
         raise SysError(EINVAL)
-    _check_kinds(source, target)
-    start = source.seek(0, SEEK_CUR) if given_in is None else given_in
-    end = target.seek(0, SEEK_CUR) if given_out is None else given_out
-    if start < 0 or end < 0 or end + count > MAX_OFFSET:
-        raise SysError(EINVAL if start < 0 or end < 0 else EFBIG)
-    count = Size(max(0, min(count, source.attributes().size - start, LARGEST)))
-    _check_overlap(source, target, start, end, count)
-    if count == 0:
-        return 0
-    check_file_size(task, end + 1)
-    assert target.inode is not None
-    drop_set_ids(task.creds, target.inode)
-    done = 0
-    while done < count:
-        data = _read(source, start + done, min(count - done, PIECE))
-        written = target.try_pwrite(KernelSource(data), end + done) if data else 0
-        if not written:
+    limit = min(count, MAX_RW_COUNT, MOST)
+    _check_files(source, target)
+    if read_at < 0 or write_at < 0:
+        raise SysError(EINVAL)
+    if read_at + count > LONG_MAX or write_at + count > LONG_MAX:
+        raise SysError(EOVERFLOW)
+    if _is_one_file(source, target):
+        limit = min(limit, max(source.attributes().size - read_at, 0))
+        if read_at < write_at + limit and write_at < read_at + limit:
+            raise SysError(EINVAL)
+    total = _copy(task, source, read_at, target, write_at, limit)
+    _finish(task, source, offset_in, read_at + total)
+    _finish(task, target, offset_out, write_at + total)
+    return total
+
+
+def _copy(task: Task, source: File, read_at: int, target: File, write_at: int, limit: int) -> int:
+    total = 0
+    while total < limit:
+        sink = KernelSink(min(PIECE, limit - total))
+        got = source.try_pread(sink, read_at + total)
+        if not got:
             break
-        done += written
-    _note(task, source, offset_in, start + done)
-    _note(task, target, offset_out, end + done)
-    return done
+        data = KernelSource(bytes(sink.data))
+        try:
+            done = target.try_pwrite(
+                limit_write(task, target, data, write_at + total), write_at + total
+            )
+        except SysError:
+            if total == 0:
+                raise
+            break
+        if not done:
+            break
+        total += done
+        if done < got:
+            break
+    return total
 
 
-def _check_kinds(source: File, target: File) -> None:
-    """The checks of copy_file_range(2) of both files, in the order of Linux."""
-    kinds = (_kind(source), _kind(target))
-    if S_IFDIR in kinds:
+def _range_start(task: Task, file: File, offset_at: int) -> int:
+    if offset_at != NULL:
+        return s64(read_u64(task.memory, offset_at))
+    if _kind(file) in (S_IFIFO, S_IFSOCK):
+        return 0
+    return file.seek(0, SEEK_CUR)
+
+
+def _check_files(source: File, target: File) -> None:
+    """The checks of Linux (generic_copy_file_checks), in its order."""
+    if S_IFDIR in (_kind(source), _kind(target)):
         raise SysError(EISDIR)
-    if kinds != (S_IFREG, S_IFREG):
+    if _kind(source) != S_IFREG or _kind(target) != S_IFREG:
         raise SysError(EINVAL)
     if not source.can_read() or not target.can_write() or target.flags & O_APPEND:
         raise SysError(EBADF)
+    if source.inode is not None and target.inode is not None:
+        if source.inode.key()[0] != target.inode.key()[0]:
+            raise SysError(EXDEV)
 
 
-def _check_overlap(source: File, target: File, start: int, end: int, count: int) -> None:
-    if start < end + count and end < start + count:
-        assert source.inode is not None
-        assert target.inode is not None
-        if source.inode.key() == target.inode.key():
-            raise SysError(EINVAL)
-
-
-def _note(task: Task, file: File, offset_at: int, position: int) -> None:
-    """Store where a copy ended: in the caller's variable, or as the file's offset."""
-    if offset_at == NULL:
-        file.seek(position, SEEK_SET)
-    else:
-        write_u64(task.memory, offset_at, position)
-
-
-def _read(file: File, offset: int, count: int) -> bytes:
-    sink = KernelSink(count)
-    file.try_pread(sink, offset)
-    return bytes(sink.data)
-
-
-def _kind(file: File) -> int:
-    return 0 if file.inode is None else file.inode.mode() & S_IFMT
-
-
-def _offset_at(task: Task, address: int) -> int | None:
-    return None if address == NULL else s64(read_u64(task.memory, address))
+def _is_one_file(source: File, target: File) -> bool:
+    if source.inode is None or target.inode is None:
+        return False
+    return source.inode.key() == target.inode.key()

@@ -97,7 +97,8 @@ def _mknod(task: Task, dirfd: int, pathname: int, mode: int, device: int) -> int
     if kind not in (S_IFREG, S_IFIFO, S_IFSOCK, S_IFCHR, S_IFBLK):
         raise SysError(EINVAL)
     parent, dentry = _new_name(task, _parent(task, dirfd, pathname), is_directory=False)
-    if kind in (S_IFCHR, S_IFBLK) and not task.creds.has_capability(CAP_MKNOD):
+    is_device = kind == S_IFBLK or (kind == S_IFCHR and device != 0)  # 0:0 means a whiteout
+    if is_device and not task.creds.has_capability(CAP_MKNOD):
         raise SysError(EPERM)
     wanted = kind | mode & 0o7777 & ~task.fs.umask
     full, uid, gid = new_owner(task.creds, parent, wanted)
@@ -273,8 +274,8 @@ def _rename(
         raise SysError(EEXIST)
     if source.mount.is_read_only():
         raise SysError(EROFS)
-    if new.inode is inode:
-        return 0
+    if new.inode is not None and (new.inode is inode or new.inode.key() == inode.key()):
+        return 0  # two names of one file: nothing happens
     if flags & RENAME_EXCHANGE:
         _check_exchange(task, source, target, old, new)
         _exchange(source, target, old, new)
@@ -338,8 +339,6 @@ def _move(source: Walker, target: Walker, old: Dentry, new: Dentry, flags: int) 
     inode = old.inode
     assert inode is not None
     replaced = new.inode
-    if replaced is not None and new.kind == S_IFDIR and replaced.entries():
-        raise SysError(ENOTEMPTY)
     source.inode().rename(old.name, target.inode(), new.name, flags)
     if replaced is not None:
         replaced.replaced()

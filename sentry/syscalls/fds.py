@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from sentry.abi.capability import CAP_SYS_TTY_CONFIG
 from sentry.abi.errno import EBADF, EFBIG, EINVAL, EOPNOTSUPP, EPERM, ESPIPE
 from sentry.abi.fcntl import (
     F_ADD_SEALS,
@@ -23,6 +24,7 @@ from sentry.abi.types import Fd, Int, Off, Size, Uint, Ulong, s32
 from sentry.errors import SysError
 from sentry.fs.memfd import MemoryFile
 from sentry.fs.pipefs import PipeFile
+from sentry.fs.tty.terminal import Tty
 from sentry.kernel.async_io import watch
 from sentry.kernel.fault_signals import check_file_size
 from sentry.kernel.task import Task
@@ -243,5 +245,10 @@ def sys_readahead(task: Task, fd: Fd, offset: Off, size: Size) -> int:
 
 
 def sys_vhangup(task: Task) -> int:
-    """vhangup(2)."""
-    raise SysError(EPERM)
+    """vhangup(2): of the controlling terminal; nothing happens where there is none."""
+    if not task.creds.has_capability(CAP_SYS_TTY_CONFIG):
+        raise SysError(EPERM)
+    terminal = task.group.terminal
+    if isinstance(terminal, Tty):
+        terminal.hang_up()
+    return 0

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from sentry.abi.errno import EAGAIN, EBADF, EDEADLK, EINVAL, EOVERFLOW, ERESTARTSYS
+from sentry.abi.errno import EAGAIN, EBADF, EDEADLK, EINVAL, EOVERFLOW
 from sentry.abi.fcntl import (
     F_GETLK,
     F_OFD_GETLK,
@@ -19,16 +19,18 @@ from sentry.kernel.blocking import wait
 from sentry.kernel.call import CallData
 from sentry.kernel.task import Task
 from sentry.vfs.file import File
+from sentry.vfs.inode import Inode
 from sentry.vfs.locks import (
     END_OF_FILE,
-    LOCK_WAITS,
     READ,
     RECORD_LOCKS,
     UNLOCK,
+    WAITS,
     WHOLE_LOCKS,
     WRITE,
-    FileLocks,
     Lock,
+    LockTable,
+    LockWait,
 )
 
 LOCK_SH: Final = 1
@@ -40,14 +42,17 @@ COMMANDS: Final = (F_GETLK, F_SETLK, F_SETLKW, F_OFD_GETLK, F_OFD_SETLK, F_OFD_S
 _KINDS: Final = {LOCK_SH: READ, LOCK_EX: WRITE, LOCK_UN: UNLOCK}
 
 
-class _LockWait(CallData):
-    """A call that waits for a POSIX lock."""
+class Waiting(CallData):
+    """What a sleeping lock call keeps, and takes back when it is over."""
 
-    def __init__(self, owner: object) -> None:
-        self._owner = owner
+    def __init__(self, table: LockTable, key: tuple[int, int], request: LockWait) -> None:
+        self._table = table
+        self._key = key
+        self.request = request
 
     def release(self) -> None:
-        LOCK_WAITS.end(self._owner)
+        WAITS.remove(self.request)
+        self._table.tidy(self._key)
 
 
 def sys_flock(task: Task, fd: Fd, operation: Int) -> int:
@@ -56,42 +61,49 @@ def sys_flock(task: Task, fd: Fd, operation: Int) -> int:
     if kind is None:
         raise SysError(EINVAL)
     file = task.file(fd)
-    if file.inode is None:
-        raise SysError(EBADF)
-    locks = WHOLE_LOCKS.of(file.inode.key())
-    file.has_locks = True
-    if locks.try_set(Lock(file, kind, 0, END_OF_FILE, task.group.pid)):
+    key = _inode(file).key()
+    locks = WHOLE_LOCKS.of(key)
+    wanted = Lock(file, kind, 0, END_OF_FILE, task.group.pid)
+    if locks.try_set_whole(wanted):
+        file.has_locks = True
+        WHOLE_LOCKS.tidy(key)
         return 0
     if operation & LOCK_NB:
         raise SysError(EAGAIN)
-    return _wait(task, fd, file, whole=True)
+    return _sleep(task, fd, file, Waiting(WHOLE_LOCKS, key, LockWait(locks, wanted)))
 
 
-def _wait(task: Task, fd: int, file: File, *, whole: bool) -> int:
-    if task.has_signal:
-        raise SysError(ERESTARTSYS)
-    assert file.inode is not None
-    table = WHOLE_LOCKS if whole else RECORD_LOCKS
+def _inode(file: File) -> Inode:
+    if file.inode is None:
+        raise SysError(EBADF)
+    return file.inode
+
+
+def _sleep(task: Task, fd: int, file: File, waiting: Waiting) -> int:
     if fd not in task.call.files:
         task.call.hold(fd, file)
-    return wait(task, table.of(file.inode.key()).queue, 1)
+    if task.call.data is None:
+        task.call.data = waiting
+    return wait(task, waiting.request.locks.queue, 1)
 
 
 def lock_command(task: Task, fd: int, command: int, address: int) -> int:
     """Do F_GETLK, F_SETLK, F_SETLKW or one of their OFD kind."""
     file = task.file(fd)
-    if file.inode is None:
-        raise SysError(EBADF)
+    key = _inode(file).key()
+    kept = task.call.data
+    if isinstance(kept, Waiting):
+        return _set(task, fd, file, key, kept.request.wanted, sleeps=True)
     kind, whence, start, length, pid = unpack_flock(task.memory.read(address, FLOCK_SIZE))
     is_ofd = command in (F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW)
-    if kind not in (READ, WRITE, UNLOCK) or (is_ofd and pid):
+    is_question = command in (F_GETLK, F_OFD_GETLK)
+    if kind not in (READ, WRITE, UNLOCK) or (is_ofd and pid) or (is_question and kind == UNLOCK):
         raise SysError(EINVAL)
     first, last = _range(file, whence, start, length)
     owner: object = file if is_ofd else task.fds
     wanted = Lock(owner, kind, first, last, -1 if is_ofd else task.group.pid)
-    locks = RECORD_LOCKS.of(file.inode.key())
-    if command in (F_GETLK, F_OFD_GETLK):
-        found = locks.find_conflict(wanted)
+    if is_question:
+        found = RECORD_LOCKS.find_conflict(key, wanted)
         if found is None:
             packed = pack_flock(UNLOCK, whence, start, length, pid)
         else:
@@ -101,27 +113,31 @@ def lock_command(task: Task, fd: int, command: int, address: int) -> int:
         return 0
     if (kind == READ and not file.can_read()) or (kind == WRITE and not file.can_write()):
         raise SysError(EBADF)
-    file.has_locks = True
-    if not is_ofd:
-        task.fds.has_record_locks = True
+    return _set(task, fd, file, key, wanted, sleeps=command in (F_SETLKW, F_OFD_SETLKW))
+
+
+def _set(
+    task: Task, fd: int, file: File, key: tuple[int, int], wanted: Lock, *, sleeps: bool
+) -> int:
+    """Set a record lock, or wait until that is possible; EDEADLK if it never would be."""
+    locks = RECORD_LOCKS.of(key)
     if locks.try_set(wanted):
+        file.has_locks = True
+        RECORD_LOCKS.tidy(key)
         return 0
-    if command in (F_SETLK, F_OFD_SETLK):
+    if not sleeps:
         raise SysError(EAGAIN)
-    if command == F_SETLKW:
-        _note_wait(task, locks, wanted)
-    return _wait(task, fd, file, whole=False)
-
-
-def _note_wait(task: Task, locks: FileLocks, wanted: Lock) -> None:
-    """SysError(EDEADLK) if whom the caller is about to wait for waits for the caller."""
-    blocking = locks.find_conflict(wanted)
-    assert blocking is not None
-    if LOCK_WAITS.would_deadlock(wanted.owner, blocking.owner):
-        raise SysError(EDEADLK)
-    if task.call.data is None:
-        task.call.data = _LockWait(wanted.owner)
-    LOCK_WAITS.begin(wanted.owner, blocking.owner)
+    kept = task.call.data
+    if isinstance(kept, Waiting):
+        # The file may have had no locks, and so been forgotten, since.
+        kept.request.locks = locks
+        return _sleep(task, fd, file, kept)
+    request = LockWait(locks, wanted)
+    if wanted.owner is not file:  # as Linux: nobody looks for circles of OFD locks
+        if WAITS.would_deadlock(request):
+            raise SysError(EDEADLK)
+        WAITS.add(request)
+    return _sleep(task, fd, file, Waiting(RECORD_LOCKS, key, request))
 
 
 def _range(file: File, whence: int, start: int, length: int) -> tuple[int, int]:

@@ -34,7 +34,7 @@ from sentry.abi.fcntl import (
     O_WRONLY,
     RESOLVE_IN_ROOT,
 )
-from sentry.abi.stat import S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK
+from sentry.abi.stat import S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK
 from sentry.abi.types import Fd, Int, Mode, Size, Uint, UserPtr
 from sentry.errors import SysError
 from sentry.kernel.blocking import wait
@@ -206,7 +206,11 @@ def open_place(task: Task, place: VfsPath, flags: int) -> File:
         refuse_if_running(task, inode)
     if flags & O_NOATIME and not is_owner(task.creds, inode.permissions()[1]):
         raise SysError(EPERM)
+    if flags & O_TRUNC and kind == S_IFREG:
+        inode.before_truncation()
     file = inode.open(place, flags & STATUS_FLAGS, task.creds)
+    if kind == S_IFCHR:
+        file.opened(task, flags)
     if flags & O_TRUNC and kind == S_IFREG:
         drop_set_ids(task.creds, inode)
         change = AttributeChange()

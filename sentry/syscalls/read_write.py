@@ -246,6 +246,16 @@ def _cut(task: Task, source: Source, offset: int, limit: int) -> Source:
     return source
 
 
+def limit_write(task: Task, file: File, source: Source, offset: int = -1) -> Source:
+    """Return `source`, shortened where RLIMIT_FSIZE forbids more; offset -1 is the file's own."""
+    limit = task.group.limits.soft[RLIMIT_FSIZE]
+    if limit == RLIM_INFINITY or not _is_regular(file):
+        return source
+    if offset < 0:
+        offset = file.seek(0, SEEK_CUR)
+    return _cut(task, source, offset, limit)
+
+
 def _is_regular(file: File) -> bool:
     return file.inode is not None and file.inode.mode() & S_IFMT == S_IFREG
 

@@ -122,6 +122,11 @@ def sys_pause(task: Task) -> int:
     return sleep(task, 0)
 
 
+def sys_restart_syscall(task: Task) -> int:
+    """restart_syscall(2): the sentry runs calls again itself, so there is never one to go on."""
+    raise SysError(EINTR)
+
+
 def sys_rt_sigreturn(task: Task) -> int:
     """sigreturn(2)."""
     delivery.sigreturn(task)
@@ -300,7 +305,7 @@ def sys_rt_sigtimedwait(
         raise SysError(EAGAIN)
     if call.is_first_run:
         # Unblocked for the time of the wait, so that their arrival wakes this thread.
-        task.waited_mask = task.signal_mask & mask
+        task.awaited = task.signal_mask
         set_mask(task, task.signal_mask & ~mask)
     if task.has_signal:
         _end_wait(task)
@@ -309,6 +314,5 @@ def sys_rt_sigtimedwait(
 
 
 def _end_wait(task: Task) -> None:
-    task.waited_mask = 0
-    if not task.call.is_first_run:
-        set_mask(task, task.call.done)
+    task.awaited = 0
+    set_mask(task, task.call.done)

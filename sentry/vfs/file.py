@@ -9,6 +9,7 @@ from sentry.errors import SysError
 from sentry.mm.io import Sink, Source
 from sentry.vfs.caller import Caller
 from sentry.vfs.inode import AttributeChange, Attributes, Inode
+from sentry.vfs.locks import RECORD_LOCKS, WHOLE_LOCKS
 from sentry.waitqueue import Waiter, WaitQueue
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class File:
         self.inode = inode
         self.path: VfsPath | None = None  # how it was opened; None for pipes, sockets, ...
         self.owner: FileOwner | None = None  # who gets SIGIO; None: nobody was ever named
-        self.has_locks = False  # some lock was set through it: to be looked for at close(2)
+        self.has_locks = False  # a lock was set through it: to be looked for when it is released
 
     # Life.
 
@@ -91,6 +92,10 @@ class File:
             if self.observers is not None:
                 for observer in list(self.observers):
                     observer.on_file_released()
+            if self.has_locks and self.inode is not None:
+                key = self.inode.key()
+                RECORD_LOCKS.release(key, self)
+                WHOLE_LOCKS.release(key, self)
             self.release()
 
     def release(self) -> None:
@@ -108,6 +113,9 @@ class File:
         if self.path is not None and not self.flags & O_PATH:
             return self.flags | O_LARGEFILE
         return self.flags
+
+    def opened(self, caller: Caller, flags: int) -> None:
+        """Called once open(2) has made it for `caller`, with the flags of the call (O_NOCTTY)."""
 
     # Data.
 

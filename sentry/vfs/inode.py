@@ -92,6 +92,9 @@ class Inode:
         """Change attributes; the caller has checked permissions."""
         raise SysError(EPERM)
 
+    def before_truncation(self) -> None:
+        """Called before an open for writing that will cut the file to nothing (O_TRUNC)."""
+
     def open(self, path: "VfsPath", flags: int, creds: Credentials) -> "File":
         """Return an open file description for this object (not O_PATH)."""
         raise SysError(EACCES)
@@ -147,7 +150,7 @@ class Inode:
         raise SysError(EPERM)
 
     def rename(self, name: bytes, new_parent: "Inode", new_name: bytes, flags: int) -> None:
-        """Move a child of this directory (renameat2(2) flags)."""
+        """Move a child (renameat2(2) flags); SysError(ENOTEMPTY) over a directory in use."""
         raise SysError(EPERM)
 
     def moved(self, parent: "Inode", name: bytes) -> None:

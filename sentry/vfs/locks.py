@@ -6,7 +6,7 @@ an open file description for OFD locks and flock(2).
 
 from typing import Final
 
-from sentry.abi.errno import EAGAIN
+from sentry.abi.errno import ENOLCK
 from sentry.errors import SysError
 from sentry.waitqueue import WaitQueue
 
@@ -15,6 +15,7 @@ WRITE: Final = 1  # F_WRLCK
 UNLOCK: Final = 2  # F_UNLCK
 END_OF_FILE: Final = (1 << 63) - 1
 MAX_LOCKS: Final = 4096  # of one file
+MAX_FILES: Final = 65536  # with locks, in one table
 
 
 class Lock:
@@ -31,6 +32,10 @@ class Lock:
         """Return whether both have a byte in common."""
         return self.start <= other.end and other.start <= self.end
 
+    def touches(self, other: "Lock") -> bool:
+        """Return whether both together are one range without a gap."""
+        return self.start <= other.end + 1 and other.start <= self.end + 1
+
     def conflicts(self, other: "Lock") -> bool:
         """Return whether both cannot be held at once."""
         if self.owner is other.owner or not self.overlaps(other):
@@ -43,6 +48,7 @@ class FileLocks:
 
     def __init__(self) -> None:
         self.queue = WaitQueue()
+        # Those of one owner together, by their start; owners by when they came (as F_GETLK shows).
         self._locks: list[Lock] = []
 
     def is_empty(self) -> bool:
@@ -60,22 +66,43 @@ class FileLocks:
         """Take, change or (UNLOCK) give back a range; False if somebody is in the way."""
         if wanted.kind != UNLOCK and self.find_conflict(wanted) is not None:
             return False
-        if len(self._locks) >= MAX_LOCKS and wanted.kind != UNLOCK:
-            raise SysError(EAGAIN)
-        kept: list[Lock] = []
-        for lock in self._locks:
-            if lock.owner is not wanted.owner or not lock.overlaps(wanted):
-                kept.append(lock)
-                continue
-            if lock.start < wanted.start:
-                kept.append(Lock(lock.owner, lock.kind, lock.start, wanted.start - 1, lock.pid))
-            if lock.end > wanted.end:
-                kept.append(Lock(lock.owner, lock.kind, wanted.end + 1, lock.end, lock.pid))
-        if wanted.kind != UNLOCK:
-            kept.append(wanted)
-        self._locks = kept
+        at, own = self._of(wanted.owner)
+        changed = _replace(own, wanted)
+        if len(self._locks) - len(own) + len(changed) > MAX_LOCKS:
+            raise SysError(ENOLCK)
+        self._locks[at : at + len(own)] = changed
         self.queue.notify(1)
         return True
+
+    def try_set_whole(self, wanted: Lock) -> bool:
+        """Take, change or give back the one lock of flock(2).
+
+        A change of kind gives the old lock back first, and it stays lost if
+        somebody else is in the way then (flock(2)).
+        """
+        at, own = self._of(wanted.owner)
+        if own and own[0].kind == wanted.kind:
+            return True
+        if own:
+            del self._locks[at : at + len(own)]
+            self.queue.notify(1)
+        if wanted.kind == UNLOCK:
+            return True
+        if self.find_conflict(wanted) is not None:
+            return False
+        self._locks.append(wanted)
+        return True
+
+    def _of(self, owner: object) -> tuple[int, list[Lock]]:
+        """Return where the locks of an owner are in the list, and them."""
+        first = len(self._locks)
+        own: list[Lock] = []
+        for index, lock in enumerate(self._locks):
+            if lock.owner is owner:
+                if not own:
+                    first = index
+                own.append(lock)
+        return first, own
 
     def drop_owner(self, owner: object) -> None:
         """Forget every lock of an owner."""
@@ -85,31 +112,24 @@ class FileLocks:
             self.queue.notify(1)
 
 
-class LockWaits:
-    """Which owner of POSIX locks waits for which other: finds circles (fcntl(2), EDEADLK)."""
-
-    def __init__(self) -> None:
-        self._blockers: dict[int, tuple[object, object]] = {}  # id of waiter: waiter, blocker
-
-    def would_deadlock(self, waiter: object, blocker: object) -> bool:
-        """Return whether `blocker` waits, over others perhaps, for `waiter`."""
-        at: object = blocker
-        for _ in range(len(self._blockers) + 1):
-            if at is waiter:
-                return True
-            found = self._blockers.get(id(at))
-            if found is None:
-                return False
-            at = found[1]
-        return False
-
-    def begin(self, waiter: object, blocker: object) -> None:
-        """Note that `waiter` sleeps until `blocker` gives a lock back."""
-        self._blockers[id(waiter)] = (waiter, blocker)
-
-    def end(self, waiter: object) -> None:
-        """Called when `waiter` does not wait any more."""
-        self._blockers.pop(id(waiter), None)
+def _replace(own: list[Lock], wanted: Lock) -> list[Lock]:
+    """Return the locks of one owner after `wanted`; equal ranges that touch become one."""
+    before: list[Lock] = []
+    after: list[Lock] = []
+    start, end = wanted.start, wanted.end
+    for lock in own:
+        if lock.kind == wanted.kind and lock.touches(wanted):
+            start, end = min(start, lock.start), max(end, lock.end)
+            continue
+        if lock.start < wanted.start:
+            stop = min(lock.end, wanted.start - 1)
+            before.append(Lock(lock.owner, lock.kind, lock.start, stop, lock.pid))
+        if lock.end > wanted.end:
+            begin = max(lock.start, wanted.end + 1)
+            after.append(Lock(lock.owner, lock.kind, begin, lock.end, lock.pid))
+    if wanted.kind != UNLOCK:
+        before.append(Lock(wanted.owner, wanted.kind, start, end, wanted.pid))
+    return before + after
 
 
 class LockTable:
@@ -119,21 +139,79 @@ class LockTable:
         self._files: dict[tuple[int, int], FileLocks] = {}
 
     def of(self, key: tuple[int, int]) -> FileLocks:
-        """Return the locks of a file, made when it has none."""
+        """Return the locks of a file, made when it has none; `tidy` is to be called afterwards."""
         locks = self._files.get(key)
         if locks is None:
+            if len(self._files) >= MAX_FILES:
+                raise SysError(ENOLCK)
             locks = self._files[key] = FileLocks()
         return locks
+
+    def find_conflict(self, key: tuple[int, int], wanted: Lock) -> Lock | None:
+        """Return a lock that is in the way of `wanted`."""
+        locks = self._files.get(key)
+        return None if locks is None else locks.find_conflict(wanted)
+
+    def tidy(self, key: tuple[int, int]) -> None:
+        """Forget a file without locks."""
+        locks = self._files.get(key)
+        if locks is not None and locks.is_empty():
+            del self._files[key]
+
+    def is_empty(self) -> bool:
+        """Return whether no file has locks."""
+        return not self._files
 
     def release(self, key: tuple[int, int], owner: object) -> None:
         """Forget what an owner holds on a file."""
         locks = self._files.get(key)
         if locks is not None:
             locks.drop_owner(owner)
-            if locks.is_empty():
-                del self._files[key]
+            self.tidy(key)
+
+
+class LockWait:
+    """An owner of record locks that sleeps until it gets one."""
+
+    def __init__(self, locks: FileLocks, wanted: Lock) -> None:
+        self.locks = locks
+        self.wanted = wanted
+
+
+class LockWaits:
+    """Who waits for record locks, to find circles (EDEADLK of fcntl(2))."""
+
+    def __init__(self) -> None:
+        self._waits: list[LockWait] = []
+
+    def add(self, wait: LockWait) -> None:
+        """Note that an owner sleeps."""
+        self._waits.append(wait)
+
+    def remove(self, wait: LockWait) -> None:
+        """Forget it; harmless when it was forgotten already."""
+        if wait in self._waits:
+            self._waits.remove(wait)
+
+    def would_deadlock(self, wait: LockWait) -> bool:
+        """Return whether what is in the way of `wait` waits for its owner in the end."""
+        owner = wait.wanted.owner
+        asked: list[object] = []
+        pending = [wait]
+        while pending:
+            at = pending.pop()
+            blocker = at.locks.find_conflict(at.wanted)
+            if blocker is None:
+                continue
+            if blocker.owner is owner:
+                return True
+            if blocker.owner in asked:
+                continue
+            asked.append(blocker.owner)
+            pending += [other for other in self._waits if other.wanted.owner is blocker.owner]
+        return False
 
 
 RECORD_LOCKS: Final = LockTable()
-LOCK_WAITS: Final = LockWaits()
 WHOLE_LOCKS: Final = LockTable()
+WAITS: Final = LockWaits()

@@ -8,11 +8,12 @@ import ctypes
 import os
 import sys
 import threading
-import traceback
+from types import TracebackType
 
 from runsc.boot import confine
 from runsc.boot.descriptors import Descriptors
 from runsc.sandbox import hostcalls
+from sentry import log
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 LIBC.syscall.restype = ctypes.c_long
@@ -154,12 +155,37 @@ def threads_are_filtered() -> str:
     return "the thread went on"
 
 
-def format_traceback() -> str:
-    """Printing a traceback looks for source files, which must not be the end."""
+def describe_exception() -> str:
+    """A bug is described without looking for source files, which would be the end."""
     try:
         raise ValueError("a bug")
     except ValueError:
-        return traceback.format_exc().splitlines()[-1]
+        return log.describe_exception().splitlines()[-1]
+
+
+class Careless:
+    """Raises where nobody can catch it: the interpreter itself prints the traceback."""
+
+    def __del__(self) -> None:
+        raise ValueError("a bug in a finaliser")
+
+
+def unraisable() -> str:
+    careless = Careless()
+    del careless
+    return "alive"
+
+
+def uncaught() -> str:
+    sys.excepthook(*_error())
+    return "alive"
+
+
+def _error() -> tuple[type[BaseException], BaseException, TracebackType | None]:
+    try:
+        raise ValueError("a bug that nobody caught")
+    except ValueError as error:
+        return type(error), error, error.__traceback__
 
 
 def late_import() -> str:

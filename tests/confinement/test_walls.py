@@ -78,8 +78,15 @@ def test_the_walls_behind_the_filter(name: str, error: str) -> None:
     assert outcome(name) == (error, 0)
 
 
-def test_a_traceback_can_be_made() -> None:
-    assert outcome("format_traceback") == ("ValueError: a bug", 0)
+def test_a_bug_can_be_described() -> None:
+    assert outcome("describe_exception") == ("ValueError: a bug", 0)
+
+
+@pytest.mark.parametrize("name", ["unraisable", "uncaught"])
+def test_a_traceback_that_the_interpreter_prints_is_not_the_end(name: str) -> None:
+    """Its own way of printing looks for the source file, by absolute path."""
+    assert outcome(name) == ("alive", 0)
+    assert "ValueError: a bug" in attempt(name).stderr
 
 
 def test_a_late_import_is_an_error() -> None:

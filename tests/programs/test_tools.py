@@ -116,8 +116,10 @@ END
     """,
     "locking": """
         cd /root; sqlite3 l 'create table t (n); insert into t values (1)'
-        (echo 'begin exclusive; update t set n = 2;'; sleep 0.5; echo 'commit;') | sqlite3 l &
-        sleep 0.2; sqlite3 l 'select * from t' 2>&1; wait; sqlite3 l 'select * from t'
+        (printf 'begin exclusive; update t set n = 2;\\n.shell touch begun\\n'
+         until [ -e tried ]; do sleep 0.05; done; echo 'commit;') | sqlite3 l &
+        until [ -e begun ]; do sleep 0.05; done
+        sqlite3 l 'select * from t' 2>&1; touch tried; wait; sqlite3 l 'select * from t'
     """,
 }
 

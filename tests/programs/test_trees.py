@@ -45,7 +45,7 @@ BUSYBOX = {
     "find_everything": "find / -xdev | grep -v -e ^/proc -e ^/sys -e ^/dev | sort",
     "tar_gzip_sha256sum": """
         cd /tmp; mkdir t; cp /bin/busybox t/; seq 1 10000 > t/numbers; ln -s numbers t/link
-        tar -cf - t | tar -tf -; tar -czf t.tar.gz t; gzip -t t.tar.gz; rm -r t
+        tar -cf - t | tar -tf - | sort; tar -czf t.tar.gz t; gzip -t t.tar.gz; rm -r t
         tar -xzf t.tar.gz; sha256sum t/*; readlink t/link; bzip2 < t/numbers | bunzip2 | md5sum
     """,
     "text_tools": """

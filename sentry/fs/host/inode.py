@@ -76,7 +76,7 @@ class DirectoryPool:
     def add(self, directory: "HostInode") -> None:
         """Note that a directory has its descriptor; close the oldest if there are too many."""
         if self.limit == 0:
-            self.limit = max(16, min(1024, hostfiles.descriptor_limit() // 4))
+            self.limit = max(16, min(4096, hostfiles.descriptor_limit() // 4))
         while len(self._open) >= self.limit:
             oldest = next(iter(self._open))
             del self._open[oldest]
@@ -388,8 +388,10 @@ class HostInode(Inode):
         return self._finish_new(name, mode, uid, gid)
 
     def mknod(self, name: bytes, mode: int, rdev: int, uid: int, gid: int) -> Inode:
-        # A device node on the host would work there for whoever finds it.
-        if mode & S_IFMT in (S_IFCHR, S_IFBLK):
+        # A device node on the host would work there for whoever finds it; but 0:0 is no
+        # device, anybody may make it, and it is how overlayfs says that a name is gone.
+        kind = mode & S_IFMT
+        if kind == S_IFBLK or (kind == S_IFCHR and rdev != 0):
             raise SysError(EPERM)
         hostfiles.make_node(self.dir_fd(), name, mode, 0)
         return self._finish_new(name, mode, uid, gid)

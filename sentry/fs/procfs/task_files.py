@@ -175,9 +175,9 @@ class Stat(TaskText):
         parent = 0 if group.parent is None else group.parent.pid
         terminal = 0
         foreground = -1
-        if process_group is not None and process_group.session.terminal is not None:
-            terminal = process_group.session.terminal.device
-            controlling = process_group.session.terminal.foreground
+        if group.terminal is not None:
+            terminal = group.terminal.device
+            controlling = group.terminal.foreground
             foreground = -1 if controlling is None else controlling.pgid
         user_ns, system_ns = self.kernel.cpu_times(group)
         start = (group.start_ns - self.kernel.boot_ns) // TICKS

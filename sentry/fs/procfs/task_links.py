@@ -5,6 +5,7 @@ from typing import Final
 from sentry.abi.errno import ENOENT
 from sentry.errors import SysError
 from sentry.fs.kernfs import KernDirectory, LinkInode, TextInode
+from sentry.fs.memfd import MemoryInode
 from sentry.fs.procfs.task_files import check_access, shown_path
 from sentry.kernel.kernel import Kernel
 from sentry.kernel.task import Task
@@ -75,7 +76,7 @@ class OpenFileInode(Inode):
     """An open file without a name, as /proc/PID/fd/N leads to it.
 
     Opening it again gives the same open file, where Linux refuses (sockets) or
-    makes a new one (pipes, terminals).
+    makes a new one (pipes, terminals); a memfd is opened anew.
     """
 
     def __init__(self, file: File) -> None:
@@ -85,6 +86,9 @@ class OpenFileInode(Inode):
         return self._file.attributes()
 
     def open(self, path: VfsPath, flags: int, creds: Credentials) -> File:
+        inode = self._file.inode
+        if isinstance(inode, MemoryInode):
+            return inode.open(path, flags, creds)
         return self._file
 
 

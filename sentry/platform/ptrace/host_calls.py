@@ -14,7 +14,7 @@ HOST_CALLS: Final = (
     "futex",  # between the kernel's thread and the helper
     "kill",  # SIGKILL for stubs
     "lseek",
-    "openat",  # relative to the procfs: PID/maps, PID/task/TID/schedstat
+    "openat",  # relative to the procfs: PID/maps
     "poll",
     "pread64",
     "ptrace",
@@ -24,7 +24,7 @@ HOST_CALLS: Final = (
     "read",
     "rt_sigprocmask",
     "rt_sigreturn",
-    "sched_setaffinity",
+    "sched_setaffinity",  # placement
     "tgkill",  # SIGURG of the helper
     "timerfd_settime",
     "wait4",

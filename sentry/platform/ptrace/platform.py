@@ -1,5 +1,7 @@
 """The ptrace platform: one loop step is one call of the extension."""
 
+import _thread
+import os
 from struct import Struct
 from typing import Final
 
@@ -19,11 +21,13 @@ from sentry.platform.interface import (
     Platform,
 )
 from sentry.platform.ptrace.memory import PtraceMemory
+from sentry.platform.ptrace.placement import Placement
 from sentry.platform.ptrace.template import Template
 from sentry.platform.ptrace.thread import (
     AT_CALL,
     ELSEWHERE,
     GONE,
+    PAST_CALL,
     RESUME_PLAIN,
     RUNNING,
     HostGroup,
@@ -35,6 +39,12 @@ STOP: Final = Struct("<ii9Q")  # struct pt_stop, native/stops.c
 SIGINFO_OFFSET: Final = 80
 SIGINFO_SIZE: Final = 128
 STOP_SIZE: Final = SIGINFO_OFFSET + SIGINFO_SIZE
+
+
+def open_schedstat(proc_fd: int) -> int:
+    """Return a descriptor of the calling thread's scheduler statistics, which stays open."""
+    name = f"{os.getpid()}/task/{_thread.get_native_id()}/schedstat"
+    return os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=proc_fd)
 
 
 class PtracePlatform(Platform):
@@ -52,18 +62,23 @@ class PtracePlatform(Platform):
         if error < 0:
             raise SysError(-error)
         self.table = ThreadTable(proc_fd)
-        self.template = Template(proc_fd)
+        self.schedstat_fd = open_schedstat(proc_fd)
+        self.placement = Placement(self.table, self.schedstat_fd)
+        self.template = Template(proc_fd, self.placement)
         self.template.fill_pool()
         self.pending: PtraceThread | None = None
         self.stop = ffi.buffer(lib.pt_stop_buffer(), STOP_SIZE)
         self.watchers: dict[int, HostWatcher] = {}
         self.timer_fd = lib.pt_timer_fd()
+        self.tick_fd = lib.pt_tick_fd()
         self.deadline_ns = 0
 
     def load(self, calls: list[HostCall], layout: MemoryLayout) -> GuestThread:
-        tid = self.template.load(calls, layout)
+        tid, cpu = self.template.load(calls, layout)
         memory = PtraceMemory(tid, self.table.proc_fd)
-        return PtraceThread(self.table, tid, memory, HostGroup(tid))
+        thread = PtraceThread(self.table, tid, memory, HostGroup(tid))
+        thread.cpu = cpu
+        return thread
 
     def vdso_address(self) -> int:
         return self.template.vdso_address
@@ -75,6 +90,9 @@ class PtracePlatform(Platform):
         pending = self.pending
         if pending is not None:
             lib.pt_resume(pending.host_tid, pending.action, pending.result)
+        self.placement.before_resume(thread)
+        if thread.state == PAST_CALL and thread.saved is not None:
+            lib.pt_set_registers(thread.host_tid, thread.saved)
         thread.state = RUNNING
         thread.is_in_call = False
         self.table.running += 1
@@ -104,6 +122,8 @@ class PtracePlatform(Platform):
         if thread.state == RUNNING:
             self.table.running -= 1
         thread.action = RESUME_PLAIN
+        thread.stops += 1
+        self.table.stops += 1
         if kind == STOP_SYSCALL:
             thread.state = AT_CALL
             thread.is_in_call = True
@@ -140,7 +160,7 @@ class PtracePlatform(Platform):
         if tid == self.template.pid:
             raise RuntimeError("the template of guest processes was killed")
         if tid in self.template.pool and kind == STOP_EXITED:
-            self.template.pool.remove(tid)
+            del self.template.pool[tid]
         return STOP_NONE
 
     def _take_exit(self, thread: PtraceThread, status: int) -> int:
@@ -173,15 +193,31 @@ class PtracePlatform(Platform):
     def dispatch(self) -> None:
         count = lib.pt_due_events()
         due = [(lib.pt_due_fd(i), lib.pt_due_bits(i)) for i in range(count)]
-        for host_fd, bits in due:
-            if host_fd == self.timer_fd:
-                # Due once; the kernel knows its timers and sets the next.
-                self.set_timer(0)
-                continue
-            watcher = self.watchers.get(host_fd)
-            if watcher is not None:  # not unwatched by one before
-                watcher.on_host_ready(bits)
-        lib.pt_events_done()
+        try:
+            for host_fd, bits in due:
+                self._on_due(host_fd, bits)
+        finally:
+            # Also after a bug in one: what else is due is reported again.
+            lib.pt_events_done()
+
+    def _on_due(self, host_fd: int, bits: int) -> None:
+        if host_fd == self.tick_fd:
+            lib.pt_set_tick(0)
+            self.placement.on_tick()
+            return
+        if host_fd == self.timer_fd:
+            # Due once; the kernel knows its timers and sets the next.
+            self.set_timer(0)
+            return
+        watcher = self.watchers.get(host_fd)
+        if watcher is None:
+            return  # unwatched by one before
+        try:
+            watcher.on_host_ready(bits)
+        except Exception:
+            # It would be asked for ever.
+            self.unwatch(host_fd)
+            raise
 
     def running_count(self) -> int:
         return self.table.running
@@ -197,4 +233,6 @@ class PtracePlatform(Platform):
             lib.pt_reap(tid)
         self.table.by_tid.clear()
         self.template.pool.clear()
+        self.placement.close()
+        os.close(self.schedstat_fd)
         lib.pt_stop()

@@ -1,8 +1,8 @@
 """The template: a traced child with an empty address space, copied for each exec.
 
 What a guest could learn or use of ours is taken away in this order: our
-mappings, the place of the vDSO, our mmap base (by a reservation of random
-size below it), the vector registers; last comes the seccomp filter, so that
+mappings, the place of the vDSO, our mmap base (by a reservation around it that
+ends at random below), the vector registers; last comes the seccomp filter, so that
 from then on no call of it or of its copies goes unseen.
 """
 
@@ -17,6 +17,7 @@ from sentry.errors import SysError
 from sentry.platform._ptrace import ffi, lib
 from sentry.platform.interface import HostCall, MemoryLayout
 from sentry.platform.ptrace.memory import RESERVATION, read_proc_file
+from sentry.platform.ptrace.placement import UNPLACED, Placement
 from sentry.platform.ptrace.thread import CLONE_FILES, CLONE_FS, CLONE_PARENT, CLONE_PTRACE
 
 if TYPE_CHECKING:
@@ -33,9 +34,16 @@ END_OF_LIST: Final = 0xFFFF_FFFF_FFFF_FFFF
 
 PAGE_SIZE: Final = 4096
 TASK_SIZE: Final = 0x7FFF_FFFF_F000
-# Below the 16 GiB in which stacks are (linux: stack_maxrandom_size).
-VDSO_AREA: Final = 0x7FFB_0000_0000
-VDSO_AREA_PAGES: Final = 0xF0000
+# The host keeps its mmap base below the uppermost 16 GiB (linux: mmap_base and
+# stack_maxrandom_size).  Guests have their stacks in the upper half of these.
+VDSO_AREA: Final = 0x7FFC_0000_0000
+VDSO_AREA_PAGES: Final = 0x1F0000
+# Where the host's mmap base is otherwise (linux: mmap_base): below a third of the
+# address space with an unlimited stack, above it with vm.legacy_va_layout.
+LOW_AREA_END: Final = 0x2000_0000_0000
+LEGACY_AREA: Final = 0x2AAA_0000_0000
+LEGACY_AREA_END: Final = 0x4000_0000_0000
+HIGH_AREA: Final = 0x7480_0000_0000  # above where program interpreters are loaded
 RESERVATION_PAGES: Final = 1 << 31
 LOWEST_ADDRESS: Final = 0x10000
 
@@ -48,7 +56,9 @@ SYS_SECCOMP: Final = 317
 SYS_MSEAL: Final = 462
 MAP_PRIVATE: Final = 0x2
 MAP_ANONYMOUS: Final = 0x20
+MAP_FIXED: Final = 0x10
 MAP_NORESERVE: Final = 0x4000
+MAP_FIXED_NOREPLACE: Final = 0x100000
 MREMAP_MAYMOVE_FIXED: Final = 3
 PR_SET_MM: Final = 35
 PR_SET_MM_MAP: Final = 14
@@ -86,11 +96,31 @@ def random_below(limit: int) -> int:
     return int.from_bytes(os.getrandom(16), "little") % limit
 
 
+def covers_stub(call: HostCall) -> bool:
+    """Return whether the call maps something where the running list itself is."""
+    number, address, size, _, flags, _, _ = call
+    if number != SYS_MMAP or not (address or flags & MAP_FIXED):
+        return False
+    return address < STUB_END and address + size > STUB_CODE
+
+
+def surroundings(start: int, end: int) -> tuple[int, int]:
+    """Return the reservation [start, end) without the end that is the host's mmap base."""
+    if start >= HIGH_AREA:
+        return start, max(end, VDSO_AREA)
+    if end <= LOW_AREA_END:
+        return start, LOW_AREA_END
+    if LEGACY_AREA <= start < LEGACY_AREA_END:
+        return LEGACY_AREA, end
+    return start, end
+
+
 class Template:
     """The process that fresh address spaces are copied from."""
 
-    def __init__(self, proc_fd: int) -> None:
+    def __init__(self, proc_fd: int, placement: Placement) -> None:
         self.proc_fd = proc_fd
+        self._placement = placement
         self.vdso_address = 0
         self.reserved_start = 0
         self.reserved_end = 0
@@ -98,8 +128,9 @@ class Template:
         if pid < 0:
             raise SysError(-pid)
         self.pid = pid
+        self._cpu = UNPLACED
         self.page: Buffer = ffi.buffer(lib.pt_list_page(), PAGE_SIZE)
-        self.pool: list[int] = []
+        self.pool: dict[int, int] = {}  # copies by tid, and where each was placed
         self._scrub()
 
     def _scrub(self) -> None:
@@ -128,21 +159,33 @@ class Template:
         self._run(calls)
 
     def _hide_mmap_base(self) -> None:
+        """Reserve the surroundings of our mmap base, to a random distance from it.
+
+        Without it the guest's first mapping would tell the base; were the base
+        an end of the reservation, a search for what is taken would.
+        """
         before = {m.start for m in self._mappings()}
         size = (1 + random_below(RESERVATION_PAGES)) * PAGE_SIZE
-        flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
-        self._run([(SYS_MMAP, 0, size, 0, flags, MASK, 0)])
+        self._reserve(0, size, 0)
         added = [m for m in self._mappings() if m.start not in before]
         if len(added) != 1 or len(before) > 5:
             raise RuntimeError("the template has mappings that it should not have")
-        self.reserved_start = added[0].start
-        self.reserved_end = added[0].end
-        RESERVATION.pages = (self.reserved_end - self.reserved_start) // PAGE_SIZE
+        start, end = surroundings(added[0].start, added[0].end)
+        if start < added[0].start:
+            self._reserve(start, added[0].start - start, MAP_FIXED_NOREPLACE)
+        if end > added[0].end:
+            self._reserve(added[0].end, end - added[0].end, MAP_FIXED_NOREPLACE)
+        self.reserved_start, self.reserved_end = start, end
+        RESERVATION.pages = (end - start) // PAGE_SIZE
         try:
-            self._run([(SYS_MSEAL, self.reserved_start, size, 0, 0, 0, 0)])
+            self._run([(SYS_MSEAL, start, end - start, 0, 0, 0, 0)])
         except SysError:
             # Before Linux 6.10 a guest can unmap it and learn our mmap base.
             return
+
+    def _reserve(self, address: int, size: int, flags: int) -> None:
+        flags |= MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
+        self._run([(SYS_MMAP, address, size, 0, flags, MASK, 0)])
 
     def _mappings(self) -> list[Mapping]:
         return parse_maps(read_proc_file(self.proc_fd, f"{self.pid}/maps"))
@@ -176,9 +219,11 @@ class Template:
     def fill_pool(self) -> None:
         """Have one copy ready."""
         if not self.pool:
-            self.pool.append(self._spawn())
+            self.pool[self._spawn()] = self._cpu
 
     def _spawn(self) -> int:
+        # What a copy does before its first resume is many stops.
+        self._cpu = self._placement.bring(self.pid, self._cpu)
         flags = CLONE_PTRACE | CLONE_PARENT | CLONE_FILES | CLONE_FS | SIGCHLD
         self._put([(SYS_CLONE, flags, 0, 0, 0, 0, 0)])
         tid = lib.pt_spawn(self.pid)
@@ -186,20 +231,19 @@ class Template:
             raise SysError(-tid)
         return tid
 
-    def load(self, calls: list[HostCall], layout: MemoryLayout) -> int:
-        """Return the tid of a copy in which `calls` were run and nothing of ours is left.
+    def load(self, calls: list[HostCall], layout: MemoryLayout) -> tuple[int, int]:
+        """Return a copy in which `calls` were run and nothing of ours is left, and where it is.
 
         SysError with the error of the first call that failed.
         """
-        for call in calls:
-            if (
-                call[0] == SYS_MMAP
-                and call[1] < STUB_END
-                and call[1] + call[2] > STUB_CODE
-                and call[1]
-            ):
-                raise SysError(ENOMEM)  # where the list itself is
-        tid = self.pool.pop() if self.pool else self._spawn()
+        if any(covers_stub(call) for call in calls):
+            raise SysError(ENOMEM)
+        if self.pool:
+            tid, cpu = self.pool.popitem()
+            cpu = self._placement.bring(tid, cpu)
+        else:
+            tid = self._spawn()
+            cpu = self._cpu
         result = 0
         done = 0
         while result == 0 and len(calls) - done > LIST_SLOTS - 2:
@@ -216,7 +260,7 @@ class Template:
         if result < 0:
             lib.pt_kill_group(tid)
             raise SysError(-result)
-        return tid
+        return tid, cpu
 
     def _put_layout(self, layout: MemoryLayout) -> int:
         # The host wants every field within the address space and each start

@@ -10,6 +10,7 @@ from sentry.errors import SysError
 from sentry.platform._ptrace import ffi, lib
 from sentry.platform.interface import GuestThread, Registers
 from sentry.platform.ptrace.memory import PtraceMemory
+from sentry.platform.ptrace.placement import UNPLACED
 
 if TYPE_CHECKING:
     from sentry.platform._ptrace import CData
@@ -17,14 +18,16 @@ if TYPE_CHECKING:
 # Where the host thread is.
 RUNNING: Final = 0
 AT_CALL: Final = 1  # at the seccomp stop of a call that is still to be made
-PAST_CALL: Final = 2  # after `execute`: at the exit of our call; `saved` has the guest's registers
+PAST_CALL: Final = 2  # at the exit of a call of ours; `saved` has the guest's registers
 ELSEWHERE: Final = 3  # at any other stop
 GONE: Final = 4
+REWRITTEN: Final = 5  # at the exit of the guest's call, which was made with other arguments
 
 # What `resume` does first (native/stops.c).
 RESUME_PLAIN: Final = 0
 RESUME_WITH_RESULT: Final = 1
 
+NOT_REWRITTEN: Final = -0x8000
 OWN_ERROR_BASE: Final = -0x10000  # results below are errors of the extension
 MASK: Final = 0xFFFF_FFFF_FFFF_FFFF
 NO_CALL: Final = MASK  # orig_rax of a thread that is in no call
@@ -32,13 +35,11 @@ LONG_MAX: Final = 0x7FFF_FFFF_FFFF_FFFF
 REGISTER_COUNT: Final = 27
 RAX: Final = 10
 ORIG_RAX: Final = 15
-RIP: Final = 16
 USER_CS: Final = 0x33
 USER_DS: Final = 0x2B
 VSYSCALL_START: Final = 0xFFFF_FFFF_FF60_0000
 FP_ROOM: Final = 16384
 
-SYS_EXIT: Final = 60
 CLONE_VM: Final = 0x100
 CLONE_FS: Final = 0x200
 CLONE_FILES: Final = 0x400
@@ -50,6 +51,7 @@ CLONE_THREAD: Final = 0x10000
 COPY_FLAGS: Final = CLONE_PTRACE | CLONE_PARENT | CLONE_FILES | CLONE_FS
 
 REGISTERS: Final = Struct("<27Q")
+WORD: Final = Struct("<Q")
 
 
 def new_registers() -> CData:
@@ -77,7 +79,9 @@ class ThreadTable:
     def __init__(self, proc_fd: int) -> None:
         self.by_tid: dict[int, PtraceThread] = {}
         self.running = 0
+        self.stops = 0  # of all threads, ever
         self.proc_fd = proc_fd
+        self.flag = ffi.new("int *")  # for answers of the extension
 
 
 class PtraceThread(GuestThread):
@@ -98,6 +102,10 @@ class PtraceThread(GuestThread):
         self.action = RESUME_PLAIN
         self.result = 0
         self.saved: CData | None = None
+        # For placement.py.
+        self.cpu = UNPLACED
+        self.stops = 0
+        self.stops_seen = 0
         table.by_tid[tid] = self
 
     def finish(self, result: int) -> None:
@@ -107,12 +115,16 @@ class PtraceThread(GuestThread):
             self.action = RESUME_WITH_RESULT
             self.result = result
             return
-        if self.state != PAST_CALL:
+        if self.state == REWRITTEN:
+            if result != self.result:
+                self.action = RESUME_WITH_RESULT
+                self.result = result
+            return
+        if self.state != PAST_CALL or self.saved is None:
             raise ValueError("not at a system call")
-        regs = self._load_saved()
-        regs[RAX] = result & MASK
-        regs[ORIG_RAX] = NO_CALL
-        self._store_saved(regs)
+        registers = ffi.buffer(self.saved)
+        WORD.pack_into(registers, RAX * 8, result & MASK)
+        WORD.pack_into(registers, ORIG_RAX * 8, NO_CALL)
 
     def pass_on(self) -> None:
         if self.state != AT_CALL:
@@ -129,6 +141,10 @@ class PtraceThread(GuestThread):
         a4: int = 0,
         a5: int = 0,
     ) -> int:
+        if self.state == AT_CALL and number == self.number and self.action == RESUME_PLAIN:
+            result = self._rewrite(a0, a1, a2, a3, a4, a5)
+            if result != NOT_REWRITTEN:
+                return result
         saved = self._begin_call()
         result = lib.pt_execute(
             self.host_tid,
@@ -145,6 +161,27 @@ class PtraceThread(GuestThread):
         self._end_call()
         if result < OWN_ERROR_BASE:
             raise SysError(EFAULT)
+        return result
+
+    def _rewrite(self, a0: int, a1: int, a2: int, a3: int, a4: int, a5: int) -> int:
+        """Make the stopped call with these arguments, or say NOT_REWRITTEN."""
+        moved = self.table.flag
+        result = lib.pt_rewrite(
+            self.host_tid,
+            moved,
+            signed(a0),
+            signed(a1),
+            signed(a2),
+            signed(a3),
+            signed(a4),
+            signed(a5),
+        )
+        if moved[0]:
+            self.state = REWRITTEN
+            self.is_in_call = False
+        if result < OWN_ERROR_BASE:
+            raise SysError(EFAULT)
+        self.result = result
         return result
 
     def clone(self, *, share_memory: bool, same_group: bool) -> GuestThread:
@@ -166,26 +203,26 @@ class PtraceThread(GuestThread):
         if same_group:
             self.group.live += 1
         group = self.group if same_group else HostGroup(tid)
-        return PtraceThread(self.table, tid, memory, group)
+        copy = PtraceThread(self.table, tid, memory, group)
+        copy.cpu = self.cpu  # inherited, sched_setaffinity(2)
+        return copy
 
     def _begin_call(self) -> CData:
-        if self.state != AT_CALL and self.state != PAST_CALL:
+        if self.state != AT_CALL and self.state != PAST_CALL and self.state != REWRITTEN:
             raise ValueError("not at a system call")
         # In a vsyscall no other call can be made (linux: emulate_vsyscall).
         if self.ip >= VSYSCALL_START or self.action != RESUME_PLAIN:
             raise SysError(EFAULT)
         if self.saved is None:
             self.saved = new_registers()
+        if self.state == REWRITTEN:
+            lib.pt_get_registers(self.host_tid, self.saved)
+            self.state = PAST_CALL
         return self.saved
 
     def _end_call(self) -> None:
         self.state = PAST_CALL
         self.is_in_call = False
-
-    def _load_saved(self) -> list[int]:
-        if self.saved is None:
-            raise ValueError("no registers were saved")
-        return list(REGISTERS.unpack_from(ffi.buffer(self.saved)))
 
     def _store_saved(self, regs: list[int]) -> None:
         if self.saved is None:
@@ -196,11 +233,21 @@ class PtraceThread(GuestThread):
             raise SysError(EINVAL)
         # Any other error: it was killed, and its end will be reported.
 
+    def _leave_vsyscall(self) -> None:
+        """Finish a call of the vsyscall page: no other registers can be set in it."""
+        lib.pt_leave_vsyscall(self.host_tid, self.result)
+        # An error is that of a thread that was killed, and its end will be reported.
+        self.state = ELSEWHERE
+        self.is_in_call = False
+        self.action = RESUME_PLAIN
+
     def registers(self) -> Registers:
         if self.saved is None:
             self.saved = new_registers()
+        if self.action == RESUME_WITH_RESULT and self.ip >= VSYSCALL_START:
+            self._leave_vsyscall()
         if self.state != PAST_CALL:
-            lib.pt_get_registers(self.host_tid, self.saved)
+            lib.pt_get_guest_registers(self.host_tid, self.saved)
         regs = Registers()
         (
             regs.r15,
@@ -309,5 +356,9 @@ class PtraceThread(GuestThread):
         """End the stopped host thread if that is possible; else it stays stopped with its group."""
         if self.is_in_call:
             lib.pt_exit_thread(self.host_tid)
-        elif self.state == PAST_CALL and self.saved is not None:
-            lib.pt_execute(self.host_tid, self.saved, 0, SYS_EXIT, 0, 0, 0, 0, 0, 0)
+        elif self.state == PAST_CALL or self.state == REWRITTEN:
+            self.action = RESUME_PLAIN
+            saved = self._begin_call()
+            # `finish` may have made it forget which call it was in.
+            WORD.pack_into(ffi.buffer(saved), ORIG_RAX * 8, self.number & MASK)
+            lib.pt_exit_past_call(self.host_tid, saved)

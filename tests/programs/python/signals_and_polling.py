@@ -22,6 +22,16 @@ info = os.waitid(os.P_PID, child, os.WEXITED)
 print(info.si_status, info.si_code == os.CLD_EXITED, info.si_pid == child)
 print(signal.sigtimedwait([signal.SIGUSR2], 0.05))
 
+for awaited in signal.SIGTERM, signal.SIGWINCH:  # deadly, and ignored by default
+    signal.pthread_sigmask(signal.SIG_BLOCK, [awaited])
+    child = os.fork()
+    if child == 0:
+        time.sleep(0.2)
+        os.kill(os.getppid(), awaited)
+        os._exit(0)
+    print(signal.sigwait([awaited]).name)
+    os.waitpid(child, 0)
+
 left, right = socket.socketpair()
 poller = select.poll()
 poller.register(left, select.POLLIN | select.POLLOUT)

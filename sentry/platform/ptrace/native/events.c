@@ -7,11 +7,13 @@ static int watched_epoll = -1;  // what the kernel watches, and the timer
 static int helper_epoll = -1;   // watched_epoll while guests run, and helper_wake
 static int helper_wake = -1;
 static int timer_fd = -1;
+static int tick_fd = -1;        // the tick of placement.py
 static int watched_count;
 static int is_armed;  // helper_epoll reports watched_epoll
 
 static pthread_t helper_thread;
 static int helper_is_up;
+static int helper_runs;  // set by the helper, which the C library has set up by then
 static int helper_quits;
 static pid_t kernel_pid, kernel_tid;
 
@@ -64,6 +66,8 @@ static int wait_idle(void)
 static void *help(void *unused)
 {
     (void)unused;
+    STORE(helper_runs, 1);
+    futex(&helper_runs, FUTEX_WAKE_PRIVATE, 1, NULL);
     while (!LOAD(helper_quits)) {
         struct epoll_event event;
         if (epoll_wait(helper_epoll, &event, 1, -1) < 1 || event.data.fd != watched_epoll)
@@ -131,30 +135,42 @@ int pt_set_timer(long deadline_ns)
     return timerfd_settime(timer_fd, TFD_TIMER_ABSTIME, &spec, NULL) < 0 ? -errno : 0;
 }
 
+int pt_tick_fd(void) { return tick_fd; }
+
+// Makes the tick due once, after a relative time.
+int pt_set_tick(long delay_ns)
+{
+    struct itimerspec spec = {{0, 0}, {delay_ns / 1000000000, delay_ns % 1000000000}};
+    return timerfd_settime(tick_fd, 0, &spec, NULL) < 0 ? -errno : 0;
+}
+
 static void on_poke(int number) { (void)number; }
 
 static int start_events(void)
 {
     struct sigaction poke = {.sa_handler = on_poke};  // no SA_RESTART: waitpid must return
     struct sigaction child = {.sa_handler = on_poke, .sa_flags = SA_NOCLDSTOP};
-    struct epoll_event timer = {EPOLLIN, {0}}, inner = {0, {0}}, wake = {EPOLLIN | EPOLLET, {0}};
+    struct epoll_event timer = {EPOLLIN, {0}}, tick = timer, inner = {0, {0}}, wake = {EPOLLIN | EPOLLET, {0}};
     sigset_t mask, old;
 
     kernel_pid = getpid();
     kernel_tid = (pid_t)syscall(SYS_gettid);
-    watched_count = 1;  // the timer
-    is_armed = is_waiting = event_is_due = helper_quits = 0;
+    watched_count = 2;  // the timer and the tick
+    is_armed = is_waiting = event_is_due = helper_quits = helper_runs = 0;
     due_count = -1;
     watched_epoll = epoll_create1(EPOLL_CLOEXEC);
     helper_epoll = epoll_create1(EPOLL_CLOEXEC);
     helper_wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-    if (watched_epoll < 0 || helper_epoll < 0 || helper_wake < 0 || timer_fd < 0)
+    tick_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (watched_epoll < 0 || helper_epoll < 0 || helper_wake < 0 || timer_fd < 0 || tick_fd < 0)
         return -errno;
     timer.data.fd = timer_fd;
+    tick.data.fd = tick_fd;
     inner.data.fd = watched_epoll;
     wake.data.fd = helper_wake;
     if (epoll_ctl(watched_epoll, EPOLL_CTL_ADD, timer_fd, &timer) < 0 ||
+        epoll_ctl(watched_epoll, EPOLL_CTL_ADD, tick_fd, &tick) < 0 ||
         epoll_ctl(helper_epoll, EPOLL_CTL_ADD, watched_epoll, &inner) < 0 ||
         epoll_ctl(helper_epoll, EPOLL_CTL_ADD, helper_wake, &wake) < 0)
         return -errno;
@@ -171,6 +187,10 @@ static int start_events(void)
     int error = pthread_create(&helper_thread, NULL, help, NULL);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     helper_is_up = !error;
+    // The first that a new thread does is the C library's: rseq(2), set_robust_list(2).
+    // The sandbox's filter, which comes soon, would kill it for these.
+    while (helper_is_up && !LOAD(helper_runs))
+        futex(&helper_runs, FUTEX_WAIT_PRIVATE, 0, NULL);
     return -error;
 }
 
@@ -182,7 +202,7 @@ static void stop_events(void)
         pthread_join(helper_thread, NULL);
         helper_is_up = 0;
     }
-    int *fds[] = {&watched_epoll, &helper_epoll, &helper_wake, &timer_fd};
+    int *fds[] = {&watched_epoll, &helper_epoll, &helper_wake, &timer_fd, &tick_fd};
     for (size_t i = 0; i < sizeof fds / sizeof *fds; i++) {
         if (*fds[i] >= 0)
             close(*fds[i]);

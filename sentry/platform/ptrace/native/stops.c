@@ -43,6 +43,9 @@ enum {
 // What to do to the thread that is resumed.
 enum { RESUME_PLAIN = 0, RESUME_WITH_RESULT = 1 };
 
+// What pt_rewrite says when it cannot; no result of a call.
+#define NOT_REWRITTEN (-0x8000L)
+
 // Errors of this layer, beside the results of calls: far below -4095.
 #define OWN_ERROR(e) (-(long)(0x10000 + (e)))
 
@@ -240,9 +243,27 @@ int pt_wait(int tid, int action, long result, int running)
     }
 }
 
+static int is_restart(long result) { return result <= -512 && result >= -516; }
+
 int pt_get_registers(int tid, unsigned long *regs)
 {
     return ptrace(PTRACE_GETREGS, tid, 0, regs) < 0 ? -errno : 0;
+}
+
+// The registers as the guest may see them.  A call that was passed on may have
+// been interrupted: its result is the host's own then (ERESTARTSYS and its kin,
+// linux/errno.h), and the thread is about to make the call again.
+int pt_get_guest_registers(int tid, unsigned long *regs)
+{
+    struct user_regs_struct *r = (struct user_regs_struct *)regs;
+    if (ptrace(PTRACE_GETREGS, tid, 0, r) < 0)
+        return -errno;
+    if ((long)r->orig_rax >= 0 && is_restart((long)r->rax)) {
+        r->rip -= 2;
+        r->rax = r->orig_rax;
+        r->orig_rax = -1UL;
+    }
+    return 0;
 }
 
 int pt_set_registers(int tid, const unsigned long *regs)
@@ -265,6 +286,28 @@ int pt_set_fp_state(int tid, const char *state, int size)
 int pt_interrupt(int tid) { return ptrace(PTRACE_INTERRUPT, tid, 0, 0) < 0 ? -errno : 0; }
 
 int pt_kill_group(int tgid) { return kill(tgid, SIGKILL) < 0 ? -errno : 0; }
+
+// Lets a thread that is stopped in the vsyscall page return from there with
+// `result`, and stops it at its next instruction: the host kills it should it
+// leave that page in any other way (linux: emulate_vsyscall).
+int pt_leave_vsyscall(int tid, long result)
+{
+    int status, error;
+
+    if (ptrace(PTRACE_INTERRUPT, tid, 0, 0) < 0)
+        return -errno;
+    pt_resume(tid, RESUME_WITH_RESULT, result);
+    for (;;) {
+        error = wait_for_stop(tid, &status);
+        if (error)
+            return error;
+        if (IS_EVENT_STOP(status))
+            return 0;
+        // Signals from outside are dropped.
+        if (ptrace(PTRACE_CONT, tid, 0, 0) < 0)
+            return -errno;
+    }
+}
 
 // Ends one thread that is stopped at a system call: the call becomes exit(2).
 int pt_exit_thread(int tid)
@@ -307,7 +350,14 @@ static int step_into_call(pid_t tid, const struct user_regs_struct *saved)
     }
 }
 
-static int is_restart(long result) { return result <= -512 && result >= -516; }
+// Ends one thread that was stopped at a system call, before an earlier call
+// here.  Does not wait for its end: the leader of a process is not reported
+// before its last thread is gone.
+int pt_exit_past_call(int tid, unsigned long *saved)
+{
+    int error = step_into_call(tid, (struct user_regs_struct *)saved);
+    return error ? error : pt_exit_thread(tid);
+}
 
 // Runs one call in a thread and leaves it at the call's exit stop, with the
 // registers of the call.
@@ -352,7 +402,8 @@ static long run_call(pid_t tid, const struct user_regs_struct *saved, int at_cal
 
 // Runs one host call in a thread that is stopped at a system call (`at_call`)
 // or was, before an earlier call here.  `saved` gets the thread's registers
-// at the first, and is put back.  Returns the result or an OWN_ERROR.
+// at the first; the caller puts them back before the thread runs on.
+// Returns the result or an OWN_ERROR.
 long pt_execute(int tid, unsigned long *saved, int at_call, long number, long a0, long a1, long a2,
                 long a3, long a4, long a5)
 {
@@ -361,10 +412,61 @@ long pt_execute(int tid, unsigned long *saved, int at_call, long number, long a0
 
     if (at_call && ptrace(PTRACE_GETREGS, tid, 0, regs) < 0)
         return OWN_ERROR(errno);
-    long result = run_call(tid, regs, at_call, call);
-    if (ptrace(PTRACE_SETREGS, tid, 0, regs) < 0 && result > OWN_ERROR(0))
+    return run_call(tid, regs, at_call, call);
+}
+
+#define MAX_REWRITTEN 3
+
+static const unsigned long argument_offsets[6] = {
+    offsetof(struct user_regs_struct, rdi), offsetof(struct user_regs_struct, rsi),
+    offsetof(struct user_regs_struct, rdx), offsetof(struct user_regs_struct, r10),
+    offsetof(struct user_regs_struct, r8),  offsetof(struct user_regs_struct, r9),
+};
+
+// Pokes the arguments that differ from the guest's; `to` are their new values.
+static int poke_differing(pid_t tid, const uint64_t *guest, const uint64_t *ours, const uint64_t *to)
+{
+    for (int i = 0; i < 6; i++)
+        if (guest[i] != ours[i] &&
+            ptrace(PTRACE_POKEUSER, tid, argument_offsets[i], to[i]) < 0)
+            return -errno;
+    return 0;
+}
+
+// Lets the host execute the call of the last stop, which is of `tid`, with
+// other arguments; the guest's registers are as they were afterwards, but for
+// RAX.  Returns the result, an OWN_ERROR, or NOT_REWRITTEN where pt_execute
+// is to be used (the thread has not moved then, or is past a call that is to
+// be made again: *moved).
+long pt_rewrite(int tid, int *moved, long a0, long a1, long a2, long a3, long a4, long a5)
+{
+    const uint64_t ours[6] = {(uint64_t)a0, (uint64_t)a1, (uint64_t)a2,
+                              (uint64_t)a3, (uint64_t)a4, (uint64_t)a5};
+    uint64_t guest[6];
+    int status, error, count = 0;
+
+    *moved = 0;
+    memcpy(guest, current_stop.arguments, sizeof guest);
+    for (int i = 0; i < 6; i++)
+        count += guest[i] != ours[i];
+    if (current_stop.tid != tid || current_stop.kind != STOP_SYSCALL || count > MAX_REWRITTEN)
+        return NOT_REWRITTEN;
+    error = poke_differing(tid, guest, ours, ours);
+    if (error)
+        return OWN_ERROR(-error);
+    if (ptrace(PTRACE_SYSCALL, tid, 0, 0) < 0)
         return OWN_ERROR(errno);
-    return result;
+    *moved = 1;
+    error = wait_for_stop(tid, &status);
+    if (error)
+        return OWN_ERROR(-error);
+    if (STOP_OF(status) != STOP_CALL_EXIT)
+        return OWN_ERROR(EIO);
+    errno = 0;
+    long result = ptrace(PTRACE_PEEKUSER, tid, offsetof(struct user_regs_struct, rax), 0);
+    if (!errno && poke_differing(tid, guest, ours, guest) == 0)
+        return is_restart(result) ? NOT_REWRITTEN : result;
+    return OWN_ERROR(errno);
 }
 
 // Copies a thread; returns the host tid of the copy, which is stopped and has

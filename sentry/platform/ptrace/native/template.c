@@ -42,6 +42,7 @@ __asm__(".pushsection .rodata\n"
         "    mov 40(%rbx), %r8\n"
         "    mov 48(%rbx), %r9\n"
         "    syscall\n"
+        "stub_after_call:\n"
         "    cmp $-4095, %rax\n"
         "    jae stub_failed\n"
         "    add $64, %rbx\n"
@@ -53,7 +54,7 @@ __asm__(".pushsection .rodata\n"
         "stub_code_end:\n"
         ".popsection\n");
 
-extern const char stub_code[], stub_loop[], stub_failed[], stub_code_end[];
+extern const char stub_code[], stub_loop[], stub_after_call[], stub_failed[], stub_code_end[];
 
 unsigned char *pt_list_page(void) { return (unsigned char *)call_list; }
 
@@ -202,15 +203,34 @@ static void set_list_registers(struct user_regs_struct *regs)
 
 static int is_in_stub(unsigned long ip) { return ip >= STUB_CODE && ip < STUB_LIST; }
 
-// Judges the signal stop that ends a list.
-static int end_of_list(pid_t tid, int status, int is_last)
+// Whether a seccomp stop is that of a call of the list, made by the stub's own
+// instruction: nothing else may pass, whatever got to run in this thread.
+static int is_list_call(pid_t tid)
+{
+    struct __ptrace_syscall_info info;
+    struct user_regs_struct regs;
+    if (ptrace(PTRACE_GETREGS, tid, 0, &regs) < 0 ||
+        ptrace(PTRACE_GET_SYSCALL_INFO, tid, sizeof info, &info) < 0 ||
+        info.op != PTRACE_SYSCALL_INFO_SECCOMP)
+        return 0;
+    unsigned long slot = regs.rbx - STUB_LIST;
+    if (info.instruction_pointer != STUB_CODE + (unsigned long)(stub_after_call - stub_code) ||
+        slot % sizeof call_list->slots[0] || slot >= LIST_SLOTS * sizeof call_list->slots[0])
+        return 0;
+    const uint64_t *call = call_list->slots[slot / sizeof call_list->slots[0]];
+    return info.seccomp.nr == call[0] && memcmp(info.seccomp.args, call + 1, sizeof info.seccomp.args) == 0;
+}
+
+// Judges the fault that ends a list.
+static int end_of_list(pid_t tid, int is_last)
 {
     struct user_regs_struct regs;
-    if (ptrace(PTRACE_GETREGS, tid, 0, &regs) < 0)
+    siginfo_t info;
+    if (ptrace(PTRACE_GETREGS, tid, 0, &regs) < 0 || ptrace(PTRACE_GETSIGINFO, tid, 0, &info) < 0)
         return -errno;
-    if (STOP_OF(status) == SIGSEGV)
+    if (info.si_signo == SIGSEGV)
         return is_last && is_in_stub(regs.rip) ? 0 : -EIO;
-    if (STOP_OF(status) != SIGTRAP || !is_in_stub(regs.rip))
+    if (info.si_signo != SIGTRAP || !is_in_stub(regs.rip))
         return -EIO;
     if (regs.rip != STUB_CODE + (unsigned long)(stub_failed - stub_code) + 1)
         return is_last ? -EIO : 0;
@@ -223,6 +243,7 @@ static int end_of_list(pid_t tid, int status, int is_last)
 int pt_run_list(int tid, int is_last)
 {
     struct user_regs_struct regs;
+    siginfo_t info;
     int status, error;
 
     set_list_registers(&regs);
@@ -234,12 +255,27 @@ int pt_run_list(int tid, int is_last)
         error = wait_for_stop(tid, &status);
         if (error)
             return error;
-        if (STOP_OF(status) == STOP_SECCOMP || IS_EVENT_STOP(status))
+        if (STOP_OF(status) == STOP_SECCOMP) {
+            if (!is_list_call(tid))
+                return -EIO;
             continue;
-        if (STOP_OF(status) == SIGTRAP || STOP_OF(status) == SIGSEGV)
-            return end_of_list(tid, status, is_last);
+        }
+        if (IS_EVENT_STOP(status))
+            continue;
+        if (ptrace(PTRACE_GETSIGINFO, tid, 0, &info) < 0)
+            return -errno;
+        if (is_fault(&info))
+            return end_of_list(tid, is_last);
         // Signals from outside are dropped.
     }
+}
+
+// Waits for the first stop of a copy; returns its tid, or -errno.
+static int wait_for_copy(pid_t child)
+{
+    int status;
+    int error = wait_for_stop(child, &status);
+    return error ? error : (int)child;
 }
 
 // Copies the template by the clone(2) that is the first entry of the list.
@@ -259,17 +295,23 @@ int pt_spawn(int template)
         error = wait_for_stop(template, &status);
         if (error)
             return error;
-        if (STOP_OF(status) == STOP_SECCOMP)
+        if (STOP_OF(status) == STOP_SECCOMP) {
+            if (!is_list_call(template))
+                return -EIO;
             resume = PTRACE_SYSCALL;
-        else if (STOP_OF(status) == STOP_CALL_EXIT)
-            break;
+        } else if (STOP_OF(status) == STOP_CALL_EXIT) {
+            errno = 0;
+            long child = ptrace(PTRACE_PEEKUSER, template, offsetof(struct user_regs_struct, rax), 0);
+            if (errno)
+                return -errno;
+            if (child > 0)
+                return wait_for_copy((pid_t)child);
+            if (!is_restart(child))
+                return (int)child;
+            // An interrupt or signal was pending: the host makes the call again.
+            resume = PTRACE_CONT;
+        }
     }
-    errno = 0;
-    long child = ptrace(PTRACE_PEEKUSER, template, offsetof(struct user_regs_struct, rax), 0);
-    if (errno || child <= 0)
-        return is_restart(child) ? -EAGAIN : errno ? -errno : (int)child;
-    error = wait_for_stop((pid_t)child, &status);
-    return error ? error : (int)child;
 }
 
 // Puts the vector and floating-point registers in their first state
@@ -335,6 +377,8 @@ int pt_start(void)
     mallopt(M_MMAP_THRESHOLD, 32 << 20);
     queued_count = 0;
     int error = start_memory();
+    if (!error)
+        error = start_placement();
     return error ? error : start_events();
 }
 

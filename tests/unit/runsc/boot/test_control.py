@@ -60,6 +60,13 @@ class Recorder(RequestHandler):
     def signal(self, number, *, everyone):
         self.asked.append(("signal", number, everyone))
 
+    def pause(self):
+        self.asked.append("pause")
+        return 3
+
+    def resume(self):
+        self.asked.append("resume")
+
     def exec(self, session):
         session.pid = 42
         self.session = session
@@ -149,6 +156,12 @@ def test_the_connection_ends_after_the_answer(world):
     assert len(world.platform.watched) == 1
 
 
+def test_pause_says_what_still_runs(world):
+    assert world.ask({"do": "pause"})[1] == {"ok": True, "running": 3}
+    assert world.ask({"do": "resume"})[1] == {"ok": True, "started": False}
+    assert world.handler.asked == ["pause", "resume"]
+
+
 def test_signal(world):
     assert world.ask({"do": "signal", "signal": 9, "all": True})[1] == {"ok": True}
     assert world.ask({"do": "signal"})[1] == {"ok": True}
@@ -192,13 +205,13 @@ def test_exec_whose_client_goes_is_abandoned(world):
     assert world.handler.asked == [("abandon", 42)]
 
 
-def test_the_terminal_of_an_exec_is_three_descriptors(world):
+def test_the_terminal_of_an_exec_is_one_descriptor(world):
     request = exec_request(tty=True)
     _, answer = world.ask(request, [0, 1])
     assert answer == {"ok": True, "pid": 42}
     fds = world.handler.session.host_fds
-    assert len(set(fds)) == 4
-    assert len({os.fstat(fd).st_ino for fd in fds[:3]}) == 1
+    assert world.handler.session.tty
+    assert len(set(fds)) == 2
 
 
 def test_a_bug_of_a_handler_ends_its_connection_only(world):

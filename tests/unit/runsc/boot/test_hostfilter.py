@@ -1,7 +1,9 @@
 """The host filter does what its declarations say: the compiled program is run and compared."""
 
 import random
+import re
 import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -9,8 +11,10 @@ from runsc.boot import hostfilter
 from runsc.boot.host_calls import sandbox_calls
 from runsc.boot.hostfilter import LONG, Compare, HostCall, HostFilter
 from runsc.boot.seccomp_binding import load_binding
+from sentry.abi import ptrace
 from tests import bpf
 
+NATIVE = Path(__file__).parents[4] / "sentry/platform/ptrace/native"
 FORBIDDEN = (
     "execve",
     "execveat",
@@ -104,16 +108,94 @@ def interesting_values(call: HostCall) -> list[int]:
     return values
 
 
+def described(calls: list[HostCall]) -> list[str]:
+    """Return a line for each call with the arguments that it may have."""
+    lines = []
+    for call in sorted(calls, key=lambda c: c.name):
+        rules = " or ".join(
+            " and ".join(f"a{c.argument}&{c.mask:#x}=={c.value:#x}" for c in rule)
+            for rule in call.rules
+        )
+        lines.append(f"{call.name} {rules}".strip())
+    return lines
+
+
 def test_the_allowed_host_calls(calls: list[HostCall], capsys: pytest.CaptureFixture[str]) -> None:
+    """The fence is this list: whoever changes it changes that file too, and says why."""
+    lines = described(calls)
     with capsys.disabled():
         print("\nhost calls that the sandbox may make:")
-        for call in sorted(calls, key=lambda c: c.name):
-            rules = " or ".join(
-                " and ".join(f"a{c.argument}&{c.mask:#x}=={c.value:#x}" for c in rule)
-                for rule in call.rules
-            )
-            print(f"  {call.name:20} {call.why:40} {rules}")
+        for line in lines:
+            print(f"  {line}")
+    assert lines == (Path(__file__).parent / "host_calls.txt").read_text().splitlines()
     assert len({call.name for call in calls}) == len(calls)
+
+
+# Which arguments are directory descriptors, by the calls' man pages.
+AT_CALLS = {
+    "openat": (0,),
+    "openat2": (0,),
+    "newfstatat": (0,),
+    "statx": (0,),
+    "mkdirat": (0,),
+    "mknodat": (0,),
+    "unlinkat": (0,),
+    "symlinkat": (1,),
+    "readlinkat": (0,),
+    "faccessat": (0,),
+    "faccessat2": (0,),
+    "fchmodat": (0,),
+    "fchmodat2": (0,),
+    "fchownat": (0,),
+    "utimensat": (0,),
+    "renameat": (0, 2),
+    "renameat2": (0, 2),
+    "linkat": (0, 2),
+}
+
+
+@pytest.mark.parametrize("fdcwd", [0xFFFFFF9C, 0xFFFFFFFFFFFFFF9C, 0x7FFFFFFF_FFFFFF9C])
+def test_no_path_starts_at_a_working_directory(
+    calls: list[HostCall], program: list[bpf.Instruction], fdcwd: int
+) -> None:
+    checked = {call.name for call in calls if call.name in AT_CALLS}
+    assert len(checked) > 10
+    names = {call.name for call in calls if call.name.endswith(("at", "at2"))}
+    assert names - {"fstat"} == checked, "another call that takes a path"
+    for name in checked:
+        for argument in AT_CALLS[name]:
+            arguments = [5] * 6
+            assert verdict(program, number_of(name), tuple(arguments)) == bpf.RET_ALLOW, name
+            arguments[argument] = fdcwd
+            assert verdict(program, number_of(name), tuple(arguments)) == bpf.RET_KILL_PROCESS
+
+
+def test_high_halves_hide_nothing(calls: list[HostCall], program: list[bpf.Instruction]) -> None:
+    """What the kernel reads 32 bits of is compared in 32 bits, what it reads whole is whole."""
+    high = 1 << 32
+    assert verdict(program, number_of("ioctl"), (0, high | 0x5412)) == bpf.RET_KILL_PROCESS
+    assert verdict(program, number_of("ioctl"), (0, high | 0x5401)) == bpf.RET_ALLOW
+    assert verdict(program, number_of("prctl"), (high | 4,)) == bpf.RET_KILL_PROCESS
+    assert verdict(program, number_of("mmap"), (0, 4096, high | 4)) == bpf.RET_KILL_PROCESS
+    assert verdict(program, number_of("mprotect"), (0, 4096, high | 7)) == bpf.RET_KILL_PROCESS
+    # The request of ptrace(2) is a long.
+    for request in hostfilter.PTRACE_REQUESTS.values():
+        assert verdict(program, number_of("ptrace"), (request,)) == bpf.RET_ALLOW
+        assert verdict(program, number_of("ptrace"), (high | request,)) == bpf.RET_KILL_PROCESS
+    for call in calls:
+        number = number_of(call.name)
+        assert verdict(program, number | 0x40000000) == bpf.RET_KILL_PROCESS, call.name
+
+
+def test_only_the_requests_of_a_tracer_are_allowed(program: list[bpf.Instruction]) -> None:
+    allowed = {
+        request
+        for request in [*range(64), *range(0x4200, 0x4240)]
+        if verdict(program, number_of("ptrace"), (request, 7)) == bpf.RET_ALLOW
+    }
+    assert allowed == set(hostfilter.PTRACE_REQUESTS.values())
+    for dangerous in (0, 16, 17, 0x4200, 0x4206):  # TRACEME, ATTACH, DETACH, SETOPTIONS, SEIZE
+        assert dangerous not in allowed
 
 
 def test_every_declared_call_has_a_number(calls: list[HostCall]) -> None:
@@ -169,9 +251,33 @@ def test_no_executable_memory(program: list[bpf.Instruction]) -> None:
         assert verdict(program, number_of(name), (0, 4096, 3)) == bpf.RET_ALLOW
 
 
+def test_the_platform_may_make_every_ptrace_request_that_it_makes(
+    program: list[bpf.Instruction],
+) -> None:
+    names: set[str] = set()
+    for source in NATIVE.glob("*.c"):
+        names.update(re.findall(r"\bptrace\((PTRACE_\w+)", source.read_text()))
+    names.remove("PTRACE_SEIZE")  # only while the template is made, before the filter
+    assert "PTRACE_CONT" in names
+    for name in names:
+        # glibc's ptrace.h spells them USER, linux/ptrace.h USR.
+        request = getattr(ptrace, name.replace("USER", "USR"))
+        assert verdict(program, number_of("ptrace"), (request,)) == bpf.RET_ALLOW, name
+
+
 def test_attaching_with_ptrace_kills(program: list[bpf.Instruction]) -> None:
     for request in (0, 16, 0x4206):  # TRACEME, ATTACH, SEIZE
         assert verdict(program, number_of("ptrace"), (request,)) == bpf.RET_KILL_PROCESS
+
+
+def test_ptrace_requests_are_those_of_the_platform() -> None:
+    """A request that the platform makes on a rare path only would end the sandbox there."""
+    native = Path(bpf.__file__).parents[1] / "sentry/platform/ptrace/native"
+    text = "".join(path.read_text() for path in sorted(native.glob("*.c")))
+    used = set(re.findall(r"\bPTRACE_[A-Z_]+\b", text))
+    others = {name for name in used if name.startswith(("PTRACE_O_", "PTRACE_EVENT_"))}
+    others |= {"PTRACE_SYSCALL_INFO_SECCOMP", "PTRACE_SEIZE"}  # a field; made before the filter
+    assert used - others == set(hostfilter.PTRACE_REQUESTS)
 
 
 def test_only_equality_rules_are_declared(calls: list[HostCall]) -> None:

@@ -119,6 +119,16 @@ def test_stop_holds_and_continue_lets_go() -> None:
     assert child.group.continue_unreported
 
 
+def test_a_stopped_init_continues_though_it_has_no_handler() -> None:
+    init, _ = family()
+    send_to_group(init.group, kernel_info(SIGSTOP), force=True)
+    delivery.deliver(init, 0)
+    assert init.is_stopped
+    send_to_group(init.group, kernel_info(SIGCONT))
+    assert not init.is_stopped
+    assert not init.hold & HOLD_STOP
+
+
 def test_a_stopped_process_can_be_killed() -> None:
     _, child = family()
     send_to_group(child.group, kernel_info(SIGSTOP))

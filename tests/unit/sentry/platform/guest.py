@@ -3,14 +3,21 @@
 import os
 import struct
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
-from sentry.platform.interface import STOP_SYSCALL, HostCall, MemoryLayout
+from sentry.platform.interface import (
+    STOP_HOST_EVENT,
+    STOP_NONE,
+    STOP_SYSCALL,
+    HostCall,
+    MemoryLayout,
+)
 from sentry.platform.ptrace.platform import PtracePlatform
 from sentry.platform.ptrace.thread import PtraceThread
 
-STACK_TOP = 0x7FFD_0000_0000
+STACK_TOP = 0x7FFE_8000_0000
 STACK_SIZE = 1 << 20
 FLAGS = ("-static", "-nostdlib", "-nostartfiles", "-ffreestanding", "-fno-stack-protector", "-O1")
 
@@ -106,11 +113,21 @@ class Exited(Exception):
 Handler = Callable[[PtraceThread], None]
 
 
+def next_stop(platform: PtracePlatform) -> int:
+    """Wait for a stop of a guest thread; deal with the platform's own events meanwhile."""
+    while True:
+        kind = platform.wait()
+        if kind == STOP_HOST_EVENT:
+            platform.dispatch()
+        elif kind != STOP_NONE:
+            return kind
+
+
 def run(platform: PtracePlatform, thread: PtraceThread, handlers: dict[int, Handler]) -> int:
     """Run until exit_group; calls without a handler are passed on. Return the status."""
     platform.resume(thread)
     while True:
-        kind = platform.wait()
+        kind = next_stop(platform)
         stopped = platform.thread
         assert kind == STOP_SYSCALL, (kind, stopped and (stopped.signal_number, hex(stopped.ip)))
         assert isinstance(stopped, PtraceThread)
@@ -124,3 +141,30 @@ def run(platform: PtracePlatform, thread: PtraceThread, handlers: dict[int, Hand
         else:
             handler(stopped)
         platform.resume(stopped)
+
+
+def run_for(platform: PtracePlatform, seconds: float) -> None:
+    """Let the threads that were resumed run for a time in which none of them stops."""
+    end_ns = time.monotonic_ns() + int(seconds * 1e9)
+    while time.monotonic_ns() < end_ns:
+        platform.set_timer(end_ns)
+        assert platform.wait() == STOP_HOST_EVENT
+        platform.dispatch()
+
+
+def wait_until_gone(pids: list[int], seconds: float) -> list[int]:
+    """Wait until host processes have ended (zombies have); return those that still run."""
+    deadline = time.monotonic() + seconds
+    while True:
+        left = [pid for pid in pids if _runs(pid)]
+        if not left or time.monotonic() > deadline:
+            return left
+        time.sleep(0.01)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state not in "ZX"

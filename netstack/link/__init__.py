@@ -1,0 +1,1 @@
+"""What carries frames: loopback, queueing disciplines, captures; the owner brings real devices."""

@@ -1,0 +1,1 @@
+"""TCP (RFC 9293): connections and listeners as state machines."""

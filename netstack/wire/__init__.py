@@ -1,0 +1,1 @@
+"""Formats on the wire: parsing and building, one module for each header; no state."""

@@ -1,0 +1,1 @@
+"""overlayfs: writable file systems over others that are only read."""
