@@ -3,7 +3,7 @@
 from typing import Final
 
 from sentry.platform import hosttime
-from sentry.vfs.inode import AttributeChange, Attributes, Inode
+from sentry.vfs.inode import KEEP_TIME, AttributeChange, Attributes, Inode
 
 # Device numbers (st_dev) of the file systems that are never mounted.
 SOCKFS_DEVICE: Final = 8
@@ -63,9 +63,9 @@ class AnonInode(Inode):
             self._uid = change.uid
         if change.gid >= 0:
             self._gid = change.gid
-        if change.atime_ns >= 0:
+        if change.atime_ns != KEEP_TIME:
             self._atime_ns = change.atime_ns
-        if change.mtime_ns >= 0:
+        if change.mtime_ns != KEEP_TIME:
             self._mtime_ns = change.mtime_ns
         self._ctime_ns = hosttime.realtime_ns()
 

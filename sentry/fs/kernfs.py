@@ -4,7 +4,7 @@ from typing import Final
 
 from mypy_extensions import mypyc_attr
 
-from sentry.abi.errno import EACCES, EINVAL, EPERM
+from sentry.abi.errno import EACCES, EINVAL, ENOENT, EPERM
 from sentry.errors import SysError
 from sentry.mm.io import Sink, Source
 from sentry.platform import hosttime
@@ -160,6 +160,23 @@ class KernDirectory(KernInode):
 
     def lookup(self, name: bytes) -> Inode | None:
         return self._table.get(name)
+
+    # A name that is not there is ENOENT to whoever would make it, as in procfs.
+
+    def create(self, name: bytes, mode: int, uid: int, gid: int) -> Inode:
+        raise SysError(ENOENT)
+
+    def mkdir(self, name: bytes, mode: int, uid: int, gid: int) -> Inode:
+        raise SysError(ENOENT)
+
+    def mknod(self, name: bytes, mode: int, rdev: int, uid: int, gid: int) -> Inode:
+        raise SysError(ENOENT)
+
+    def symlink(self, name: bytes, target: bytes, uid: int, gid: int) -> Inode:
+        raise SysError(ENOENT)
+
+    def link(self, name: bytes, inode: Inode) -> None:
+        raise SysError(ENOENT)
 
     def entries(self) -> list[DirectoryEntry]:
         return [

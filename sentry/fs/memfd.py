@@ -13,7 +13,7 @@ from sentry.fs.anon import MEMFD_DEVICE, NUMBERS
 from sentry.mm.io import Sink, Source
 from sentry.platform import hostfiles, hostmemory
 from sentry.vfs.creds import Credentials
-from sentry.vfs.file import File
+from sentry.vfs.file import O_LARGEFILE, File
 from sentry.vfs.inode import S_IFREG, AttributeChange, Attributes, Inode
 from sentry.vfs.mount import VfsPath
 
@@ -121,6 +121,9 @@ class MemoryFile(File):
             raise SysError(EINVAL)
         self._offset = at
         return at
+
+    def shown_flags(self) -> int:
+        return self.flags | O_LARGEFILE
 
     def is_pollable(self) -> bool:
         return False

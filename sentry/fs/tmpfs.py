@@ -6,7 +6,17 @@ the sandbox's control group.  Everything else is a few fields.
 
 from typing import Final
 
-from sentry.abi.errno import EACCES, EEXIST, EINVAL, EISDIR, ENODATA, ENOMEM, ENOSPC, ENOTEMPTY
+from sentry.abi.errno import (
+    EACCES,
+    EEXIST,
+    EINVAL,
+    EISDIR,
+    ENODATA,
+    ENOENT,
+    ENOMEM,
+    ENOSPC,
+    ENOTEMPTY,
+)
 from sentry.abi.fcntl import O_ACCMODE, O_APPEND, O_RDONLY, O_RDWR, O_WRONLY
 from sentry.abi.mman import MAP_PRIVATE, MAP_TYPE, PROT_WRITE
 from sentry.abi.stat import S_IFDIR, S_IFLNK, S_IFMT, S_IFREG
@@ -16,7 +26,7 @@ from sentry.platform import hostfiles, hosttime
 from sentry.vfs.creds import Credentials
 from sentry.vfs.directory import DirectoryFile
 from sentry.vfs.file import File
-from sentry.vfs.inode import AttributeChange, Attributes, DirectoryEntry, Inode
+from sentry.vfs.inode import KEEP_TIME, AttributeChange, Attributes, DirectoryEntry, Inode
 from sentry.vfs.mount import Filesystem, VfsPath
 from sentry.vfs.namespace import NUMBERS
 from sentry.vfs.special import REGISTRY
@@ -24,8 +34,10 @@ from sentry.vfs.special import REGISTRY
 TMPFS_MAGIC: Final = 0x01021994
 PAGE: Final = 4096
 DEFAULT_LIMIT: Final = 1 << 30  # bytes, where no size= is given
+MAX_FILE_SIZE: Final = (1 << 63) - 1
 MAX_INODES: Final = 200_000
 XATTR_MAX: Final = 65536  # bytes of names and values of one inode
+RENAME_EXCHANGE: Final = 2
 XATTR_CREATE: Final = 1
 XATTR_REPLACE: Final = 2
 
@@ -85,6 +97,7 @@ class TmpInode(Inode):
         self.uid = uid
         self.gid = gid
         self.nlink = 1
+        self.is_linkable = False  # made by O_TMPFILE, to be named later
         self.rdev = 0
         self.target = b""  # of a symbolic link
         self.children: dict[bytes, TmpInode] = {}
@@ -135,9 +148,9 @@ class TmpInode(Inode):
             self.uid = change.uid
         if change.gid >= 0:
             self.gid = change.gid
-        if change.atime_ns >= 0:
+        if change.atime_ns != KEEP_TIME:
             self.atime_ns = change.atime_ns
-        if change.mtime_ns >= 0:
+        if change.mtime_ns != KEEP_TIME:
             self.mtime_ns = change.mtime_ns
         self.ctime_ns = hosttime.realtime_ns()
 
@@ -239,6 +252,12 @@ class TmpInode(Inode):
     def create(self, name: bytes, mode: int, uid: int, gid: int) -> Inode:
         return self._add(name, TmpInode(self.filesystem, S_IFREG | mode, uid, gid))
 
+    def create_unnamed(self, mode: int, uid: int, gid: int, *, linkable: bool) -> Inode:
+        child = TmpInode(self.filesystem, S_IFREG | mode, uid, gid)
+        child.nlink = 0
+        child.is_linkable = linkable
+        return child
+
     def mkdir(self, name: bytes, mode: int, uid: int, gid: int) -> Inode:
         child = TmpInode(self.filesystem, S_IFDIR | mode, uid, gid)
         child.nlink = 2
@@ -257,6 +276,8 @@ class TmpInode(Inode):
 
     def link(self, name: bytes, inode: Inode) -> None:
         assert isinstance(inode, TmpInode)
+        if inode.nlink == 0 and not inode.is_linkable:
+            raise SysError(ENOENT)
         inode.nlink += 1
         inode.ctime_ns = hosttime.realtime_ns()
         self._add(name, inode)
@@ -280,6 +301,9 @@ class TmpInode(Inode):
 
     def rename(self, name: bytes, new_parent: Inode, new_name: bytes, flags: int) -> None:
         assert isinstance(new_parent, TmpInode)
+        if flags & RENAME_EXCHANGE:
+            self._exchange(name, new_parent, new_name)
+            return
         child = self.children[name]
         replaced = new_parent.children.get(new_name)
         is_directory = child.mode() & S_IFMT == S_IFDIR
@@ -296,6 +320,16 @@ class TmpInode(Inode):
         child.ctime_ns = hosttime.realtime_ns()
         self.touch()
         new_parent.touch()
+
+    def _exchange(self, name: bytes, other: "TmpInode", other_name: bytes) -> None:
+        one, two = self.children[name], other.children[other_name]
+        self.children[name], other.children[other_name] = two, one
+        moved = (two.mode() & S_IFMT == S_IFDIR) - (one.mode() & S_IFMT == S_IFDIR)
+        self.nlink += moved
+        other.nlink -= moved
+        one.ctime_ns = two.ctime_ns = hosttime.realtime_ns()
+        self.touch()
+        other.touch()
 
     # Extended attributes.
 
@@ -376,7 +410,7 @@ class TmpFile(File):
             offset += self._size()
         elif whence != 0:
             offset = hostfiles.seek(self._tmp.contents(), offset, whence)
-        if offset < 0:
+        if not 0 <= offset <= MAX_FILE_SIZE:
             raise SysError(EINVAL)
         self._offset = offset
         return offset

@@ -8,7 +8,7 @@ errnos a handler may return one of the three values here.
 
 from typing import Final
 
-from sentry.abi.errno import EAGAIN, ERESTARTSYS
+from sentry.abi.errno import EAGAIN, EINTR, ERESTARTSYS
 from sentry.errors import SysError
 from sentry.kernel.task import Task
 from sentry.vfs.file import O_NONBLOCK, POLLERR, POLLHUP, File
@@ -27,9 +27,27 @@ def wait_for_file(task: Task, fd: int, file: File, events: int) -> int:
     """
     if file.flags & O_NONBLOCK:
         raise SysError(EAGAIN)
+    limit_ns = file.time_limit_ns(events)
+    if limit_ns:
+        check_time_limit(task, limit_ns)
     if fd not in task.call.files:
         task.call.hold(fd, file)
     return wait(task, file.queue, events | POLLHUP | POLLERR, task.call.deadline_ns)
+
+
+def check_time_limit(task: Task, limit_ns: int) -> None:
+    """Begin, or look at, the time limit of a socket's call (socket(7), SO_RCVTIMEO).
+
+    SysError(EAGAIN) when it is over, EINTR for a signal: such calls do not restart (signal(7)).
+    """
+    call = task.call
+    now_ns = task.kernel.clock.monotonic_ns()
+    if call.deadline_ns == 0:
+        call.deadline_ns = now_ns + limit_ns
+    elif now_ns >= call.deadline_ns:
+        raise SysError(EAGAIN)
+    if task.has_signal:
+        raise SysError(EINTR)
 
 
 def wait(task: Task, queue: WaitQueue, events: int, deadline_ns: int = 0) -> int:

@@ -26,6 +26,8 @@ from sentry.abi.sched import (
     CLONE_VM,
 )
 from sentry.errors import SysError
+from sentry.kernel.cpu_timer import watch_cpu_limit
+from sentry.kernel.limits import RLIM_INFINITY, RLIMIT_CPU
 from sentry.kernel.namespaces import UtsNamespace
 from sentry.kernel.task import HOLD_VFORK, TASK_READY, Task
 from sentry.kernel.thread_group import ThreadGroup
@@ -105,6 +107,8 @@ def clone(task: Task, request: CloneRequest) -> int:
     if flags & CLONE_VFORK:
         child.vfork_parent = task
         task.hold |= HOLD_VFORK
+    if child.group is not task.group and child.group.limits.soft[RLIMIT_CPU] != RLIM_INFINITY:
+        watch_cpu_limit(kernel, child.group)
     child.state = TASK_READY
     kernel.ready.append(child)
     return tid
@@ -138,6 +142,8 @@ def _make_task(task: Task, request: CloneRequest, tid: int, thread: GuestThread)
     child.comm = task.comm
     child.signal_mask = task.signal_mask
     child.nice = task.nice
+    child.policy = task.policy
+    child.affinity = task.affinity
     child.personality = task.personality
     if not flags & CLONE_VM or flags & CLONE_VFORK:
         child.altstack = task.altstack

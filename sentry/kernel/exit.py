@@ -212,9 +212,10 @@ def _drop_timers(kernel: Kernel, group: ThreadGroup) -> None:
     if group.real_timer is not None:
         kernel.timers.disarm(group.real_timer)
         group.real_timer = None
-    for timer in group.posix_timers.values():
+    for timer in [*group.posix_timers.values(), *group.cpu_timers.values()]:
         kernel.timers.disarm(timer)
     group.posix_timers.clear()
+    group.cpu_timers.clear()
 
 
 def _end_of_init(kernel: Kernel, init: ThreadGroup) -> None:

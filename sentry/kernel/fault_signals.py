@@ -2,6 +2,9 @@
 
 from typing import Final
 
+from sentry.abi.errno import EFBIG
+from sentry.errors import SysError
+from sentry.kernel.limits import RLIM_INFINITY, RLIMIT_FSIZE
 from sentry.kernel.signal import send_to_task, user_info
 from sentry.kernel.task import Task
 
@@ -18,6 +21,14 @@ def send_sigpipe(task: Task) -> None:
 def send_sigxfsz(task: Task) -> None:
     """Tell `task` that it tried to pass RLIMIT_FSIZE (setrlimit(2))."""
     _send(task, SIGXFSZ)
+
+
+def check_file_size(task: Task, size: int) -> None:
+    """SIGXFSZ and SysError(EFBIG) for a file that would be longer than RLIMIT_FSIZE allows."""
+    limit = task.group.limits.soft[RLIMIT_FSIZE]
+    if limit != RLIM_INFINITY and size > limit:
+        send_sigxfsz(task)
+        raise SysError(EFBIG)
 
 
 def _send(task: Task, number: int) -> None:

@@ -96,6 +96,10 @@ class Kernel:
         user_ns, system_ns = hosttime.process_times_ns(group.tasks[0].thread.host_tid)
         return group.user_ns + user_ns, group.system_ns + system_ns
 
+    def allowed_cpus(self, task: Task) -> int:
+        """Return the mask of processors that a task may run on (sched_setaffinity(2))."""
+        return task.affinity or (1 << self.cpus) - 1
+
     def busy_ns(self) -> int:
         """Return the processor time that all living processes have used."""
         total = 0

@@ -16,10 +16,13 @@ def read_path(task: Task, address: int) -> bytes:
     return task.memory.read_cstring(address, PATH_MAX)
 
 
-def walker_at(task: Task, dirfd: int, path: bytes) -> Walker:
-    """Return a walker for `path` relative to `dirfd`, which counts only for relative paths."""
+def walker_at(task: Task, dirfd: int, path: bytes, *, scoped: bool = False) -> Walker:
+    """Return a walker for `path` relative to `dirfd`, which counts only for relative paths.
+
+    Unless it is to be their root (`scoped`, RESOLVE_IN_ROOT).
+    """
     base: VfsPath | None = None
-    if dirfd != AT_FDCWD and not path.startswith(b"/"):
+    if dirfd != AT_FDCWD and (scoped or not path.startswith(b"/")):
         base = task.fds.get_raw(dirfd).path
         if base is None:
             raise SysError(ENOTDIR)

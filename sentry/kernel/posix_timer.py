@@ -3,12 +3,14 @@
 from typing import Final
 
 from sentry.abi.signal import pack_siginfo_timer
+from sentry.kernel.cpu_timer import cpu_now_ns, next_look_ns
 from sentry.kernel.kernel import Kernel
 from sentry.kernel.signal import send_to_group, send_to_task, timer_info
 from sentry.kernel.task import Task
 from sentry.kernel.thread_group import ThreadGroup
 from sentry.kernel.timer import Timer
 
+CPU_CLOCKS: Final = (2, 3)  # CLOCK_PROCESS_CPUTIME_ID, CLOCK_THREAD_CPUTIME_ID
 DELAYTIMER_MAX: Final = 0x7FFF_FFFF  # limits.h
 
 
@@ -36,13 +38,28 @@ class PosixTimer(Timer):
         self.value = value
         self._info = timer_info(self.number or 1, self.timer_id, 0, value)
 
+    def now_ns(self) -> int:
+        """Return the time that its periods are measured in: CLOCK_MONOTONIC or processor time."""
+        if self.clock in CPU_CLOCKS:
+            return cpu_now_ns(self._kernel, self._group)
+        return self._kernel.clock.monotonic_ns()
+
+    def _arm(self, now_ns: int) -> None:
+        when_ns = self.due_ns
+        if self.clock in CPU_CLOCKS:
+            when_ns = next_look_ns(self._kernel, self._group, self.due_ns - now_ns)
+        self._kernel.timers.arm(self, when_ns)
+
     def fire(self) -> None:
+        now_ns = self.now_ns()
+        if now_ns < self.due_ns:
+            self._arm(now_ns)
+            return
         periods = 1
         if self.interval_ns:
-            now_ns = self._kernel.clock.monotonic_ns()
-            periods += max(now_ns - self.due_ns, 0) // self.interval_ns
+            periods += (now_ns - self.due_ns) // self.interval_ns
             self.due_ns += periods * self.interval_ns
-            self._kernel.timers.arm(self, self.due_ns)
+            self._arm(now_ns)
         if not self.number:
             return
         if self._info.is_pending:
@@ -61,12 +78,12 @@ class PosixTimer(Timer):
         return pack_siginfo_timer(self.number, self.timer_id, self.overrun, self.value)
 
     def set_time(self, due_ns: int, interval_ns: int) -> None:
-        """Arm it for a CLOCK_MONOTONIC time (0: disarm)."""
+        """Arm it for a time of `now_ns` (0: disarm)."""
         self.interval_ns = interval_ns
         self.overrun = 0
         self.due_ns = due_ns
         if due_ns:
-            self._kernel.timers.arm(self, due_ns)
+            self._arm(self.now_ns())
         else:
             self._kernel.timers.disarm(self)
 
@@ -74,4 +91,4 @@ class PosixTimer(Timer):
         """Return the time until it is due, 0 if it is not armed."""
         if self.deadline_ns == 0:
             return 0
-        return max(self.deadline_ns - self._kernel.clock.monotonic_ns(), 1)
+        return max(self.due_ns - self.now_ns(), 1)

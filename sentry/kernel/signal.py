@@ -370,13 +370,13 @@ def _complete(group: "ThreadGroup", first: "Task", number: int, only: "Task | No
     bit = 1 << (number - 1)
     target: Task | None = None
     if only is not None:
-        if not only.signal_mask & bit:
+        if _wants(only, number):
             target = only
-    elif not first.signal_mask & bit and not first.has_signal:
+    elif not first.has_signal and _wants(first, number):
         target = first
     else:
         for task in group.tasks:
-            if not task.signal_mask & bit and (target is None or not task.has_signal):
+            if _wants(task, number) and (target is None or not task.has_signal):
                 target = task
                 if not task.has_signal:
                     break
@@ -392,6 +392,13 @@ def _complete(group: "ThreadGroup", first: "Task", number: int, only: "Task | No
         start_group_exit(group, number)
     else:
         target.notice_signal()
+
+
+def _wants(task: "Task", number: int) -> bool:
+    """Return whether a thread can take a signal now: a stopped one takes SIGKILL only."""
+    if task.signal_mask & 1 << (number - 1):
+        return False
+    return not task.is_stopped or number == SIGKILL
 
 
 def start_group_exit(group: "ThreadGroup", status: int) -> None:

@@ -69,7 +69,6 @@ class Task(Caller, Waiter):
         self.saved_mask = -1  # to restore after sigsuspend(2), ppoll(2), ...; -1: none
         self.pending = PendingSignals()
         self.has_signal = False  # something is to be delivered, or the task has to die or stop
-        self.last_fault = (0, 0, 0)  # trap number, error code, address: for sigcontext
         self.is_stopped = False  # has noticed the stop of its group
         self.last_fault = (0, 0, 0)  # trap number, error code, address: for the signal frame
         self.altstack = (0, 0, 2)  # ss_sp, ss_size, ss_flags (SS_DISABLE)
@@ -79,6 +78,8 @@ class Task(Caller, Waiter):
         self.robust_list_size = 0
         self.death_signal = 0  # prctl(PR_SET_PDEATHSIG)
         self.nice = 0
+        self.policy = 0  # SCHED_OTHER, SCHED_BATCH or SCHED_IDLE
+        self.affinity = 0  # a mask of processors; 0: all
         self.personality = 0
         self.vfork_parent: Task | None = None  # held until this task executes or exits
         self.is_exec_replaced = False
@@ -151,6 +152,7 @@ class Task(Caller, Waiter):
     def end_stop(self) -> None:
         """Let it run again after a group stop."""
         self.is_stopped = False
+        self.has_signal = True  # it looks at what came meanwhile
         self.release_hold(HOLD_STOP)
 
     # The files of a call.

@@ -76,6 +76,7 @@ class ThreadGroup:
         # Interval timers: ITIMER_REAL and alarm(2).
         self.real_timer: Timer | None = None
         self.real_interval_ns = 0
+        self.cpu_timers: dict[int, Timer] = {}  # of cpu_timer.py, by their kind
         self.posix_timers: dict[int, Timer] = {}
         self.next_timer_id = 0
         # prctl(PR_SET_PDEATHSIG) is the task's; what was executed is the group's.

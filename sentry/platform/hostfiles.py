@@ -11,6 +11,7 @@ import select
 from typing import Final
 
 from sentry.errors import SysError
+from sentry.platform._ptrace import lib
 
 
 def read_some_from_host(host_fd: int, size: int, offset: int) -> bytes:
@@ -192,12 +193,11 @@ def remove_directory(dir_fd: int, name: bytes) -> None:
         raise SysError(error.errno or 5) from None
 
 
-def rename(old_dir_fd: int, old_name: bytes, dir_fd: int, name: bytes) -> None:
-    """Do renameat(2)."""
-    try:
-        os.rename(old_name, name, src_dir_fd=old_dir_fd, dst_dir_fd=dir_fd)
-    except OSError as error:
-        raise SysError(error.errno or 5) from None
+def rename(old_dir_fd: int, old_name: bytes, dir_fd: int, name: bytes, flags: int) -> None:
+    """Do renameat2(2)."""
+    result = lib.pt_rename(old_dir_fd, old_name, dir_fd, name, flags)
+    if result < 0:
+        raise SysError(-result)
 
 
 def change_mode_at(dir_fd: int, name: bytes, mode: int) -> None:
@@ -276,33 +276,10 @@ def sync(host_fd: int, *, data_only: bool) -> None:
 
 
 def allocate(host_fd: int, mode: int, offset: int, length: int) -> None:
-    """Do fallocate(2) as far as the host's interpreter can: mode 0, and what zeros do as well.
-
-    SysError(EOPNOTSUPP) for the other modes.
-    """
-    try:
-        if mode == 0:
-            os.posix_fallocate(host_fd, offset, length)
-        elif mode & 1 and mode & ~1 == 0:
-            return  # FALLOC_FL_KEEP_SIZE reserves room, which nobody promised to need
-        elif mode in (3, 0x10, 0x11):
-            _write_zeros(host_fd, offset, length, grow=mode == 0x10)
-        else:
-            raise SysError(95)
-    except OSError as error:
-        raise SysError(error.errno or 5) from None
-
-
-def _write_zeros(host_fd: int, offset: int, length: int, *, grow: bool) -> None:
-    """Make a range read as zeros; called for holes too, which cost room then."""
-    size = os.fstat(host_fd).st_size
-    end = offset + length
-    stop = min(end, size)
-    zeros = bytes(min(1 << 20, max(0, stop - offset)))
-    while offset < stop:
-        offset += os.pwrite(host_fd, zeros[: stop - offset], offset)
-    if grow and end > size:
-        os.ftruncate(host_fd, end)
+    """Do fallocate(2) with its FALLOC_FL_ modes."""
+    result = lib.pt_allocate(host_fd, mode, offset, length)
+    if result < 0:
+        raise SysError(-result)
 
 
 def status_flags(host_fd: int) -> int:
@@ -409,6 +386,16 @@ class ProcDirectory:
             if self.fd < 0:
                 return os.open(f"/proc/self/fd/{host_fd}", flags | os.O_CLOEXEC)
             return os.open(f"self/fd/{host_fd}", flags | os.O_CLOEXEC, dir_fd=self.fd)
+        except OSError as error:
+            raise SysError(error.errno or 5) from None
+
+    def link(self, host_fd: int, dir_fd: int, name: bytes) -> None:
+        """Give a name to a file that was made without one (open(2), O_TMPFILE)."""
+        try:
+            if self.fd < 0:
+                os.link(f"/proc/self/fd/{host_fd}", name, dst_dir_fd=dir_fd)
+            else:
+                os.link(f"self/fd/{host_fd}", name, src_dir_fd=self.fd, dst_dir_fd=dir_fd)
         except OSError as error:
             raise SysError(error.errno or 5) from None
 

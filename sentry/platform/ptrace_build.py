@@ -9,7 +9,7 @@ from cffi import FFI
 NATIVE = Path(__file__).resolve().parent / "ptrace" / "native"
 
 # One translation unit, in this order.
-SOURCES = ("stops.c", "events.c", "memory.c", "placement.c", "template.c")
+SOURCES = ("stops.c", "events.c", "memory.c", "placement.c", "template.c", "files.c")
 
 ffibuilder = FFI()
 ffibuilder.cdef("""
@@ -63,6 +63,9 @@ unsigned long pt_put_filter(void);
 int pt_start(void);
 void pt_reap(int tid);
 void pt_stop(void);
+
+int pt_allocate(int fd, int mode, long offset, long length);
+int pt_rename(int old_dir_fd, const char *old_name, int dir_fd, const char *name, unsigned flags);
 """)
 ffibuilder.set_source(
     "sentry.platform._ptrace",

@@ -19,7 +19,7 @@ from sentry.errors import SysError
 from sentry.fs.anon import SOCKFS_DEVICE, AnonInode
 from sentry.kernel.task import Task
 from sentry.mm.io import Sink, Source
-from sentry.vfs.file import O_RDWR, File
+from sentry.vfs.file import O_RDWR, POLLIN, File
 from sentry.waitqueue import WaitQueue
 
 S_IFSOCK: Final = 0o140000
@@ -196,6 +196,9 @@ class Socket(File):
             )
         else:
             raise SysError(ENOPROTOOPT)
+
+    def time_limit_ns(self, events: int) -> int:
+        return self.receive_timeout_ns if events & POLLIN else self.send_timeout_ns
 
     def _set_timeout(self, option: int, value: bytes) -> None:
         if len(value) < 16:

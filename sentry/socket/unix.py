@@ -297,14 +297,15 @@ class UnixSocket(Socket):
         return size if flags & abi.MSG_TRUNC else done
 
     def _receive_stream(self, sink: Sink, message: Message, *, peek: bool) -> int:
-        """Take bytes of several messages, never beyond descriptors or other credentials."""
+        """Take bytes of several messages, up to one with descriptors or other credentials.
+
+        Descriptors come with the bytes before them that are read in the same call (unix(7)).
+        """
         done = 0
         index = 0
         while index < len(self.messages) and (sink.room or (done == 0 and index == 0)):
             first = self.messages[index]
-            if done and (
-                first.rights or self.passes_credentials() and first.ucred != message.ucred
-            ):
+            if done and self.passes_credentials() and first.ucred != message.ucred:
                 break
             size = len(first.data)
             count = 0
@@ -378,8 +379,6 @@ class UnixSocket(Socket):
     def shutdown(self, how: int) -> None:
         if not 0 <= how <= abi.SHUT_RDWR:
             raise SysError(EINVAL)
-        if not self.is_connected and not self.is_listening() and self.kind != abi.SOCK_DGRAM:
-            raise SysError(ENOTCONN)
         peer = self.peer if self.kind != abi.SOCK_DGRAM else None
         if how in (abi.SHUT_RD, abi.SHUT_RDWR):
             self.no_receive = True

@@ -26,6 +26,7 @@ from sentry.syscalls import (
     pipe,
     poll,
     posix_timers,
+    process_memory,
     read_write,
     sched,
     signal,
@@ -137,7 +138,7 @@ def _select(task: Task, t: GuestThread) -> int:
 
 
 def _sched_yield(task: Task, t: GuestThread) -> int:  # noqa: ARG001
-    return system.sys_sched_yield(task)
+    return sched.sys_sched_yield(task)
 
 
 def _mremap(task: Task, t: GuestThread) -> int:
@@ -553,7 +554,7 @@ def _sched_setparam(task: Task, t: GuestThread) -> int:
 
 
 def _sched_getparam(task: Task, t: GuestThread) -> int:
-    return system.sys_sched_getparam(task, Pid(s32(t.a0)), UserPtr(t.a1))
+    return sched.sys_sched_getparam(task, Pid(s32(t.a0)), UserPtr(t.a1))
 
 
 def _sched_setscheduler(task: Task, t: GuestThread) -> int:
@@ -561,15 +562,15 @@ def _sched_setscheduler(task: Task, t: GuestThread) -> int:
 
 
 def _sched_getscheduler(task: Task, t: GuestThread) -> int:
-    return system.sys_sched_getscheduler(task, Pid(s32(t.a0)))
+    return sched.sys_sched_getscheduler(task, Pid(s32(t.a0)))
 
 
 def _sched_get_priority_max(task: Task, t: GuestThread) -> int:
-    return system.sys_sched_get_priority_max(task, Int(s32(t.a0)))
+    return sched.sys_sched_get_priority_max(task, Int(s32(t.a0)))
 
 
 def _sched_get_priority_min(task: Task, t: GuestThread) -> int:
-    return system.sys_sched_get_priority_min(task, Int(s32(t.a0)))
+    return sched.sys_sched_get_priority_min(task, Int(s32(t.a0)))
 
 
 def _sched_rr_get_interval(task: Task, t: GuestThread) -> int:
@@ -602,6 +603,10 @@ def _prctl(task: Task, t: GuestThread) -> int:
 
 def _arch_prctl(task: Task, t: GuestThread) -> int:
     return arch.sys_arch_prctl(task, Int(s32(t.a0)), Ulong(t.a1))
+
+
+def _adjtimex(task: Task, t: GuestThread) -> int:
+    return time.sys_adjtimex(task, UserPtr(t.a0))
 
 
 def _setrlimit(task: Task, t: GuestThread) -> int:
@@ -697,11 +702,11 @@ def _futex(task: Task, t: GuestThread) -> int:
 
 
 def _sched_setaffinity(task: Task, t: GuestThread) -> int:
-    return system.sys_sched_setaffinity(task, Pid(s32(t.a0)), Uint(u32(t.a1)), UserPtr(t.a2))
+    return sched.sys_sched_setaffinity(task, Pid(s32(t.a0)), Uint(u32(t.a1)), UserPtr(t.a2))
 
 
 def _sched_getaffinity(task: Task, t: GuestThread) -> int:
-    return system.sys_sched_getaffinity(task, Pid(s32(t.a0)), Uint(u32(t.a1)), UserPtr(t.a2))
+    return sched.sys_sched_getaffinity(task, Pid(s32(t.a0)), Uint(u32(t.a1)), UserPtr(t.a2))
 
 
 def _epoll_create(task: Task, t: GuestThread) -> int:
@@ -956,6 +961,10 @@ def _prlimit64(task: Task, t: GuestThread) -> int:
     return system.sys_prlimit64(task, Pid(s32(t.a0)), Uint(u32(t.a1)), UserPtr(t.a2), UserPtr(t.a3))
 
 
+def _clock_adjtime(task: Task, t: GuestThread) -> int:
+    return time.sys_clock_adjtime(task, Int(s32(t.a0)), UserPtr(t.a1))
+
+
 def _syncfs(task: Task, t: GuestThread) -> int:
     return fds.sys_syncfs(task, Fd(s32(t.a0)))
 
@@ -966,6 +975,22 @@ def _sendmmsg(task: Task, t: GuestThread) -> int:
 
 def _getcpu(task: Task, t: GuestThread) -> int:
     return system.sys_getcpu(task, UserPtr(t.a0), UserPtr(t.a1))
+
+
+def _process_vm_readv(task: Task, t: GuestThread) -> int:
+    return process_memory.sys_process_vm_readv(task, Pid(s32(t.a0)), UserPtr(t.a1), Ulong(t.a2), UserPtr(t.a3), Ulong(t.a4), Ulong(t.a5))
+
+
+def _process_vm_writev(task: Task, t: GuestThread) -> int:
+    return process_memory.sys_process_vm_writev(task, Pid(s32(t.a0)), UserPtr(t.a1), Ulong(t.a2), UserPtr(t.a3), Ulong(t.a4), Ulong(t.a5))
+
+
+def _sched_setattr(task: Task, t: GuestThread) -> int:
+    return sched.sys_sched_setattr(task, Pid(s32(t.a0)), UserPtr(t.a1), Uint(u32(t.a2)))
+
+
+def _sched_getattr(task: Task, t: GuestThread) -> int:
+    return sched.sys_sched_getattr(task, Pid(s32(t.a0)), UserPtr(t.a1), Uint(u32(t.a2)), Uint(u32(t.a3)))
 
 
 def _renameat2(task: Task, t: GuestThread) -> int:
@@ -1180,6 +1205,7 @@ HANDLERS: Final[dict[int, Handler]] = {
     153: _vhangup,
     157: _prctl,
     158: _arch_prctl,
+    159: _adjtimex,
     160: _setrlimit,
     161: _chroot,
     162: _sync,
@@ -1268,9 +1294,14 @@ HANDLERS: Final[dict[int, Handler]] = {
     297: _rt_tgsigqueueinfo,
     299: _recvmmsg,
     302: _prlimit64,
+    305: _clock_adjtime,
     306: _syncfs,
     307: _sendmmsg,
     309: _getcpu,
+    310: _process_vm_readv,
+    311: _process_vm_writev,
+    314: _sched_setattr,
+    315: _sched_getattr,
     316: _renameat2,
     318: _getrandom,
     319: _memfd_create,

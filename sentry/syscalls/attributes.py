@@ -3,19 +3,22 @@
 from struct import Struct
 from typing import Final
 
-from sentry.abi.errno import EACCES, EFBIG, EINVAL, EISDIR
+from sentry.abi.errno import EACCES, EINVAL, EISDIR
 from sentry.abi.fcntl import AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW
 from sentry.abi.stat import S_IFDIR, S_IFMT, S_IFREG, S_ISGID, S_ISUID
 from sentry.abi.types import NULL, Fd, Int, Mode, Off, Uint, UserPtr
 from sentry.errors import SysError
+from sentry.kernel.fault_signals import check_file_size
 from sentry.kernel.lookup import Target, target_at
+from sentry.kernel.running import refuse_if_running
 from sentry.kernel.task import Task
-from sentry.vfs.inode import AttributeChange
+from sentry.vfs.inode import KEEP_TIME, AttributeChange
 from sentry.vfs.permission import (
     MAY_WRITE,
     check,
     check_chown,
     check_owner,
+    drop_set_ids,
     is_owner,
     keeps_setgid,
     may,
@@ -26,6 +29,8 @@ UTIME_OMIT: Final = 0x3FFF_FFFE
 NO_ID: Final = 0xFFFF_FFFF
 S_IXGRP: Final = 0o010
 SECOND: Final = 1_000_000_000
+OLDEST_NS: Final = (1 << 31) * SECOND  # before the epoch, as ext4 has it
+NEWEST_NS: Final = ((1 << 34) - (1 << 31) - 1) * SECOND
 _PAIRS: Final = Struct("<4q")
 
 
@@ -122,7 +127,7 @@ def sys_fchownat(task: Task, dirfd: Fd, pathname: UserPtr, uid: Uint, gid: Uint,
 
 
 def _set_times(task: Task, target: Target, atime_ns: int, mtime_ns: int, *, now: bool) -> int:
-    """Set times (-1 leaves one alone); `now`: both are the present, which writers may set."""
+    """Set times (KEEP_TIME: not); `now`: both are the present, which writers may set."""
     inode = target.inode()
     target.check_writable()
     if now:
@@ -130,24 +135,29 @@ def _set_times(task: Task, target: Target, atime_ns: int, mtime_ns: int, *, now:
             task.creds, inode, MAY_WRITE
         ):
             raise SysError(EACCES)
-    elif atime_ns >= 0 or mtime_ns >= 0:
+    elif atime_ns != KEEP_TIME or mtime_ns != KEEP_TIME:
         check_owner(task.creds, inode)
     change = AttributeChange()
     change.atime_ns, change.mtime_ns = atime_ns, mtime_ns
-    if atime_ns < 0 and mtime_ns < 0:
+    if atime_ns == KEEP_TIME and mtime_ns == KEEP_TIME:
         return 0
     return _apply(target, change)
 
 
 def _chosen(seconds: int, nanoseconds: int, now_ns: int) -> int:
-    """Return the time that a struct timespec of utimensat(2) asks for, -1 for none."""
+    """Return the time that a struct timespec of utimensat(2) asks for, KEEP_TIME for none."""
     if nanoseconds == UTIME_NOW:
         return now_ns
     if nanoseconds == UTIME_OMIT:
-        return -1
+        return KEEP_TIME
     if not 0 <= nanoseconds < SECOND:
         raise SysError(EINVAL)
-    return max(seconds * SECOND + nanoseconds, 0)
+    return _time(seconds * SECOND + nanoseconds)
+
+
+def _time(wanted_ns: int) -> int:
+    """Return what a file system stores for a time: the nearest that it can (inode(7))."""
+    return max(-OLDEST_NS, min(wanted_ns, NEWEST_NS))
 
 
 def sys_utimensat(task: Task, dirfd: Fd, pathname: UserPtr, times: UserPtr, flags: Int) -> int:
@@ -190,7 +200,7 @@ def _utimes(task: Task, dirfd: int, pathname: int, times: int) -> int:
         raise SysError(EINVAL)
     atime_ns = fields[0] * SECOND + fields[1] * 1000
     mtime_ns = fields[2] * SECOND + fields[3] * 1000
-    return _set_times(task, target, max(atime_ns, 0), max(mtime_ns, 0), now=False)
+    return _set_times(task, target, _time(atime_ns), _time(mtime_ns), now=False)
 
 
 def sys_utime(task: Task, pathname: UserPtr, times: UserPtr) -> int:
@@ -202,7 +212,7 @@ def sys_utime(task: Task, pathname: UserPtr, times: UserPtr) -> int:
     raw = task.memory.read(times, 16)
     atime = int.from_bytes(raw[:8], "little", signed=True)
     mtime = int.from_bytes(raw[8:], "little", signed=True)
-    return _set_times(task, target, max(atime, 0) * SECOND, max(mtime, 0) * SECOND, now=False)
+    return _set_times(task, target, _time(atime * SECOND), _time(mtime * SECOND), now=False)
 
 
 # Size.
@@ -221,8 +231,10 @@ def sys_truncate(task: Task, pathname: UserPtr, length: Off) -> int:
         raise SysError(EINVAL)
     target.check_writable()
     check(task.creds, inode, MAY_WRITE)
-    if length > task.group.limits.soft[1]:  # RLIMIT_FSIZE
-        raise SysError(EFBIG)
+    if length > inode.attributes().size:
+        check_file_size(task, length)
+    refuse_if_running(task, inode)
+    drop_set_ids(task.creds, inode)
     change = AttributeChange()
     change.size = length
     return _apply(target, change)

@@ -19,6 +19,7 @@ from sentry.abi.sched import (
     CLONE_VM,
     CSIGNAL,
 )
+from sentry.abi.signal import NSIG
 from sentry.abi.types import Int, Size, Ulong, UserPtr
 from sentry.errors import SysError
 from sentry.fs.pidfd import open_pidfd
@@ -82,7 +83,7 @@ def sys_clone3(task: Task, cl_args: UserPtr, size: Size) -> int:
     request.tls = fields[7]
     stack: int = fields[5]
     stack_size: int = fields[6]
-    if flags & (CSIGNAL | CLONE_DETACHED) or request.exit_signal & ~CSIGNAL:
+    if flags & (CSIGNAL | CLONE_DETACHED) or request.exit_signal > NSIG:
         raise SysError(EINVAL)
     if flags & CLONE_INTO_CGROUP or fields[9]:
         raise SysError(EPERM if fields[9] else EINVAL)

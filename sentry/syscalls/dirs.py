@@ -239,12 +239,12 @@ def sys_renameat(task: Task, olddirfd: Fd, oldpath: UserPtr, newdirfd: Fd, newpa
 def sys_renameat2(
     task: Task, olddirfd: Fd, oldpath: UserPtr, newdirfd: Fd, newpath: UserPtr, flags: Uint
 ) -> int:
-    """renameat2(2); RENAME_EXCHANGE and RENAME_WHITEOUT are refused, as some file systems do."""
+    """renameat2(2); RENAME_WHITEOUT is refused, as by most file systems."""
     if flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT):
         raise SysError(EINVAL)
     if flags & RENAME_EXCHANGE and flags & (RENAME_NOREPLACE | RENAME_WHITEOUT):
         raise SysError(EINVAL)
-    if flags & (RENAME_EXCHANGE | RENAME_WHITEOUT):
+    if flags & RENAME_WHITEOUT:
         raise SysError(EINVAL)
     return _rename(task, olddirfd, oldpath, newdirfd, newpath, flags)
 
@@ -262,7 +262,7 @@ def _rename(
     old = source.child(source.last)
     new = target.child(target.last)
     inode = old.inode
-    if inode is None:
+    if inode is None or (new.inode is None and flags & RENAME_EXCHANGE):
         raise SysError(ENOENT)
     if old.kind != S_IFDIR and (source.is_dir_wanted or target.is_dir_wanted):
         raise SysError(ENOTDIR)
@@ -276,9 +276,41 @@ def _rename(
         raise SysError(EROFS)
     if new.inode is not None and (new.inode is inode or new.inode.key() == inode.key()):
         return 0  # two names of one file: nothing happens
+    if flags & RENAME_EXCHANGE:
+        _check_exchange(task, source, target, old, new)
+        _exchange(source, target, old, new)
+        return 0
     _check_rename(task, source, target, old, new)
     _move(source, target, old, new, flags)
     return 0
+
+
+def _check_exchange(task: Task, source: Walker, target: Walker, old: Dentry, new: Dentry) -> None:
+    """The permission checks of RENAME_EXCHANGE: as of a rename in both directions."""
+    for walker, dentry in ((source, old), (target, new)):
+        assert dentry.inode is not None
+        check_delete(task.creds, walker.inode(), dentry.inode)
+        if dentry.kind == S_IFDIR and source.dentry is not target.dentry:
+            check(task.creds, dentry.inode, MAY_WRITE)
+    if old.mounts or new.mounts:
+        raise SysError(EBUSY)
+
+
+def _exchange(source: Walker, target: Walker, old: Dentry, new: Dentry) -> None:
+    """Let both inodes, then both dentries, change their places."""
+    assert old.inode is not None
+    assert new.inode is not None
+    source.inode().rename(old.name, target.inode(), new.name, RENAME_EXCHANGE)
+    for dentry in (old, new):
+        parent = dentry.parent
+        if parent is not None and parent.children.get(dentry.name) is dentry:
+            del parent.children[dentry.name]
+    old.parent, new.parent = target.dentry, source.dentry
+    old.name, new.name = new.name, old.name
+    old.inode.moved(target.inode(), old.name)
+    new.inode.moved(source.inode(), new.name)
+    old.fill(old.inode)
+    new.fill(new.inode)
 
 
 def _check_rename(task: Task, source: Walker, target: Walker, old: Dentry, new: Dentry) -> None:

@@ -3,7 +3,7 @@
 from typing import Final
 
 from sentry.abi.capability import CAP_SYS_TTY_CONFIG
-from sentry.abi.errno import EBADF, EFBIG, EINVAL, EPERM, ESPIPE
+from sentry.abi.errno import EBADF, EFBIG, EINVAL, EOPNOTSUPP, EPERM, ESPIPE
 from sentry.abi.fcntl import (
     F_ADD_SEALS,
     F_DUPFD,
@@ -11,14 +11,10 @@ from sentry.abi.fcntl import (
     F_GET_SEALS,
     F_GETFD,
     F_GETFL,
-    F_GETOWN,
     F_GETPIPE_SZ,
-    F_GETSIG,
     F_SETFD,
     F_SETFL,
-    F_SETOWN,
     F_SETPIPE_SZ,
-    F_SETSIG,
     O_APPEND,
     O_CLOEXEC,
     O_NOATIME,
@@ -29,17 +25,25 @@ from sentry.errors import SysError
 from sentry.fs.memfd import MemoryFile
 from sentry.fs.pipefs import PipeFile
 from sentry.fs.tty.terminal import Tty
+from sentry.kernel.async_io import watch
+from sentry.kernel.fault_signals import check_file_size
 from sentry.kernel.task import Task
-from sentry.mm.user import read_i32
+from sentry.mm.user import read_i32, write_u32
+from sentry.syscalls.file_owner import OWNER_COMMANDS, owner_command
 from sentry.syscalls.locks import COMMANDS, lock_command
-from sentry.vfs.inode import AttributeChange
+from sentry.vfs.file import File
+from sentry.vfs.inode import S_IFMT, S_IFREG, AttributeChange
+from sentry.vfs.permission import drop_set_ids
 
 FD_CLOEXEC: Final = 1
 O_ASYNC: Final = 0o20000
 O_DIRECT: Final = 0o40000
 SETTABLE: Final = O_APPEND | O_NONBLOCK | O_ASYNC | O_DIRECT | O_NOATIME
+SEEK_CUR: Final = 1
+FIONREAD: Final = 0x541B
 FIONBIO: Final = 0x5421
 FIONCLEX: Final = 0x5450
+_FALLOC_KNOWN: Final = 0x7B  # FALLOC_FL_, linux/falloc.h
 FIOCLEX: Final = 0x5451
 FIOASYNC: Final = 0x5452
 MAX_FILE_SIZE: Final = (1 << 63) - 1
@@ -84,13 +88,20 @@ def sys_fcntl(task: Task, fd: Fd, command: Int, argument: Ulong) -> int:
         fds.set_cloexec(fd, cloexec=bool(argument & FD_CLOEXEC))
         return 0
     if command == F_GETFL:
-        return file.flags | 0o100000  # O_LARGEFILE is always on
+        return file.shown_flags()
     file = fds.get(fd)
     if command == F_SETFL:
         kept = file.flags & ~SETTABLE
         file.set_status_flags(kept | argument & SETTABLE)
+        _update_owner(task, fd, file)
         return 0
     return _owner_and_pipe(task, fd, command, argument)
+
+
+def _update_owner(task: Task, fd: int, file: File) -> None:
+    """Begin or end to send SIGIO after a change of O_ASYNC."""
+    if file.flags & O_ASYNC or file.owner is not None:
+        watch(task.kernel, fd, file, is_on=bool(file.flags & O_ASYNC))
 
 
 def _owner_and_pipe(task: Task, fd: int, command: int, argument: int) -> int:
@@ -98,18 +109,8 @@ def _owner_and_pipe(task: Task, fd: int, command: int, argument: int) -> int:
     if command in COMMANDS:
         return lock_command(task, fd, command, argument)
     file = task.fds.get(fd)
-    if command == F_SETOWN:
-        file.owner_pid = s32(argument)
-        return 0
-    if command == F_GETOWN:
-        return file.owner_pid
-    if command == F_SETSIG:
-        if argument > 64:
-            raise SysError(EINVAL)
-        file.owner_signal = argument
-        return 0
-    if command == F_GETSIG:
-        return file.owner_signal
+    if command in OWNER_COMMANDS:
+        return owner_command(task, file, command, argument)
     if command in (F_GETPIPE_SZ, F_SETPIPE_SZ):
         if not isinstance(file, PipeFile):
             raise SysError(EBADF)
@@ -134,6 +135,12 @@ def sys_ioctl(task: Task, fd: Fd, request: Uint, argument: Ulong) -> int:
         flag = O_NONBLOCK if request == FIONBIO else O_ASYNC
         is_on = read_i32(task.memory, argument)
         file.set_status_flags(file.flags | flag if is_on else file.flags & ~flag)
+        _update_owner(task, fd, file)
+        return 0
+    inode = file.inode
+    if request == FIONREAD and inode is not None and inode.mode() & S_IFMT == S_IFREG:
+        left = file.attributes().size - file.seek(0, SEEK_CUR)
+        write_u32(task.memory, argument, left & 0xFFFF_FFFF)
         return 0
     return file.ioctl(task, request, argument)
 
@@ -151,8 +158,11 @@ def sys_ftruncate(task: Task, fd: Fd, length: Off) -> int:
     file = task.fds.get(fd)
     if length < 0 or not file.can_write():
         raise SysError(EINVAL)
-    if length > task.group.limits.soft[1]:  # RLIMIT_FSIZE
-        raise SysError(EFBIG)
+    if file.inode is None or file.inode.mode() & S_IFMT != S_IFREG:
+        raise SysError(EINVAL)
+    if length > file.attributes().size:
+        check_file_size(task, length)
+    drop_set_ids(task.creds, file.inode)
     change = AttributeChange()
     change.size = length
     file.set_attributes(change)
@@ -164,10 +174,15 @@ def sys_fallocate(task: Task, fd: Fd, mode: Int, offset: Off, length: Off) -> in
     file = task.fds.get(fd)
     if offset < 0 or length <= 0:
         raise SysError(EINVAL)
+    if mode & ~_FALLOC_KNOWN or mode & 2 and not mode & 1:  # a hole needs FALLOC_FL_KEEP_SIZE
+        raise SysError(EOPNOTSUPP)
     if not file.can_write():
         raise SysError(EBADF)
+    if isinstance(file, PipeFile):
+        raise SysError(ESPIPE)
     if offset + length > MAX_FILE_SIZE:
         raise SysError(EFBIG)
+    check_file_size(task, offset + length)
     file.allocate(mode, offset, length)
     return 0
 

@@ -50,7 +50,7 @@ def sys_futex(
             raise SysError(EAGAIN)
         woken = futexes.wake(key, val, MATCH_ANY) if val else 0
         moved = futexes.requeue(key, target, s32(timeout))
-        return woken + moved if command == CMP_REQUEUE else woken
+        return woken + moved
     if command == WAKE_OP:
         return _wake_op(task, uaddr, val, s32(timeout), uaddr2, val3, private=private)
     raise SysError(ENOSYS)

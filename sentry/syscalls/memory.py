@@ -6,11 +6,14 @@ host process is passed on as it stands, with register arguments only.
 
 from typing import Final
 
+from sentry.abi.capability import CAP_IPC_LOCK
 from sentry.abi.errno import EACCES, EINVAL, ENOMEM, EOPNOTSUPP, EPERM
 from sentry.abi.mman import (
     MADV_COLD,
     MADV_DODUMP,
+    MADV_DOFORK,
     MADV_DONTDUMP,
+    MADV_DONTFORK,
     MADV_DONTNEED,
     MADV_FREE,
     MADV_GUARD_INSTALL,
@@ -47,12 +50,15 @@ from sentry.abi.mman import (
 from sentry.abi.types import Fd, Int, Size, Ulong, UserPtr
 from sentry.errors import SysError
 from sentry.kernel.blocking import PASS_ON
+from sentry.kernel.limits import RLIM_INFINITY, RLIMIT_AS, RLIMIT_MEMLOCK
 from sentry.kernel.mapping import note_mapping
 from sentry.kernel.task import Task
 from sentry.vfs.file import O_ACCMODE, O_RDWR, File
 from sentry.vfs.mount import MNT_NOEXEC
 
 SYS_MMAP: Final = 9
+SYS_BRK: Final = 12
+PAGE: Final = 4096
 # What the host may see of mmap(2)'s flags: they change nothing but this address space.
 PLACEMENT: Final = MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_32BIT | MAP_GROWSDOWN
 HINTS: Final = MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK | MAP_STACK
@@ -69,6 +75,8 @@ SAFE_ADVICE: Final = frozenset(
         MADV_NOHUGEPAGE,
         MADV_DONTDUMP,
         MADV_DODUMP,
+        MADV_DONTFORK,
+        MADV_DOFORK,
         MADV_WIPEONFORK,
         MADV_KEEPONFORK,
         MADV_COLD,
@@ -85,6 +93,7 @@ def sys_mmap(
     task: Task, address: Ulong, length: Size, prot: Ulong, flags: Ulong, fd: Fd, offset: Ulong
 ) -> int:
     """mmap(2)."""
+    check_address_space(task, length)
     if not flags & MAP_ANONYMOUS:
         return _map_file(task, address, length, prot, flags, fd, offset)
     kind = flags & MAP_TYPE
@@ -100,6 +109,18 @@ def sys_mmap(
     return task.thread.execute(
         SYS_MMAP, address, length, prot, flags & PASSED, 0xFFFF_FFFF_FFFF_FFFF, offset
     )
+
+
+def check_address_space(task: Task, more: int) -> None:
+    """SysError(ENOMEM) if so many more bytes would pass RLIMIT_AS (getrlimit(2))."""
+    if task.group.limits.soft[RLIMIT_AS] != RLIM_INFINITY and _is_too_much(task, more):
+        raise SysError(ENOMEM)
+
+
+def _is_too_much(task: Task, more: int) -> bool:
+    pages = task.memory.host_statm().split(None, 1)
+    now = int(pages[0]) * PAGE if pages else 0
+    return now + (more + PAGE - 1 & -PAGE) > task.group.limits.soft[RLIMIT_AS]
 
 
 def _map_file(
@@ -154,11 +175,17 @@ def sys_mremap(
     task: Task, old: Ulong, old_size: Size, new_size: Size, flags: Ulong, new: Ulong
 ) -> int:
     """mremap(2)."""
+    if new_size > old_size:
+        check_address_space(task, new_size - old_size)
     return PASS_ON
 
 
 def sys_brk(task: Task, address: Ulong) -> int:
     """brk(2); the host knows where the program's heap begins."""
+    if task.group.limits.soft[RLIMIT_AS] != RLIM_INFINITY:
+        now = task.thread.execute(SYS_BRK, 0, 0, 0, 0, 0, 0)
+        if address > now and _is_too_much(task, address - now):
+            return now
     return PASS_ON
 
 
@@ -175,7 +202,7 @@ def sys_msync(task: Task, address: Ulong, length: Size, flags: Int) -> int:
 
 
 def sys_mincore(task: Task, address: Ulong, length: Size, vector: UserPtr) -> int:
-    """mincore(2): every mapped page is reported as resident.
+    """mincore(2): of files, every mapped page is reported as resident.
 
     What the host's page cache holds is not the guest's business.
     """
@@ -184,44 +211,67 @@ def sys_mincore(task: Task, address: Ulong, length: Size, vector: UserPtr) -> in
     pages = (length + 4095) // 4096
     if pages > 1 << 20:
         raise SysError(ENOMEM)
-    if not _is_mapped(task.memory.host_maps(), address, address + pages * 4096):
+    end = address + pages * 4096
+    found = _mapped_inodes(task.memory.host_maps(), address, end)
+    if found is None:
         raise SysError(ENOMEM)
+    if found == {b"0"}:
+        return PASS_ON  # memory of the guest's own
     task.memory.write(vector, b"\1" * pages)
     return 0
 
 
-def _is_mapped(maps: bytes, start: int, end: int) -> bool:
-    """Return whether [start, end) is mapped without holes, by the text of proc_pid_maps(5)."""
+def _mapped_inodes(maps: bytes, start: int, end: int) -> set[bytes] | None:
+    """Return the inode numbers of what is mapped in [start, end); None if there are holes.
+
+    `maps` is the text of proc_pid_maps(5).
+    """
     position = start
+    inodes: set[bytes] = set()
     for line in maps.splitlines():
-        low, _, high = line.split(None, 1)[0].partition(b"-")
+        fields = line.split(None, 5)
+        low, _, high = fields[0].partition(b"-")
         if int(high, 16) <= position:
             continue
         if int(low, 16) > position:
-            return False
+            break
+        inodes.add(fields[4])
         position = int(high, 16)
         if position >= end:
-            return True
-    return position >= end
+            break
+    return inodes if position >= end else None
 
 
 # Guest memory is never swapped out by us; the host's own policy is not the guest's to set.
 
 
 def sys_mlock(task: Task, address: Ulong, length: Size) -> int:
-    """mlock(2)."""
+    """mlock(2): checked, and without effect."""
+    limit = task.group.limits.soft[RLIMIT_MEMLOCK]
+    if not task.creds.has_capability(CAP_IPC_LOCK) and length > limit:
+        raise SysError(ENOMEM if limit else EPERM)
+    _check_mapped(task, address, length)
     return 0
+
+
+def _check_mapped(task: Task, address: int, length: int) -> None:
+    """SysError(ENOMEM) unless the pages of a range are all mapped."""
+    start = address & ~4095
+    end = (address + length + 4095) & ~4095
+    if length and _mapped_inodes(task.memory.host_maps(), start, end) is None:
+        raise SysError(ENOMEM)
 
 
 def sys_mlock2(task: Task, address: Ulong, length: Size, flags: Int) -> int:
     """mlock2(2)."""
     if flags & ~1:
         raise SysError(EINVAL)
-    return 0
+    return sys_mlock(task, address, length)
 
 
 def sys_munlock(task: Task, address: Ulong, length: Size) -> int:
     """munlock(2)."""
+    _check_mapped(task, address, length)
     return 0
 
 

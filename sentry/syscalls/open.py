@@ -32,6 +32,7 @@ from sentry.abi.fcntl import (
     O_TMPFILE,
     O_TRUNC,
     O_WRONLY,
+    RESOLVE_IN_ROOT,
 )
 from sentry.abi.stat import S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK
 from sentry.abi.types import Fd, Int, Mode, Size, Uint, UserPtr
@@ -39,12 +40,21 @@ from sentry.errors import SysError
 from sentry.kernel.blocking import wait
 from sentry.kernel.call import CallData
 from sentry.kernel.lookup import read_path, walker_at
+from sentry.kernel.running import refuse_if_running
 from sentry.kernel.task import Task
 from sentry.vfs.file import POLLIN, POLLOUT, File
 from sentry.vfs.inode import AttributeChange, Inode
-from sentry.vfs.mount import VfsPath
+from sentry.vfs.mount import Dentry, VfsPath
 from sentry.vfs.path import Walker
-from sentry.vfs.permission import MAY_EXEC, MAY_READ, MAY_WRITE, check, is_owner, new_owner
+from sentry.vfs.permission import (
+    MAY_EXEC,
+    MAY_READ,
+    MAY_WRITE,
+    check,
+    drop_set_ids,
+    is_owner,
+    new_owner,
+)
 
 _OPEN_HOW: Final = Struct("<QQQ")
 RESOLVE_KNOWN: Final = 0x3F
@@ -132,7 +142,7 @@ def _open_at(task: Task, dirfd: int, path: bytes, flags: int, mode: int, resolve
     if isinstance(kept, OpeningFile):
         file = kept.file
     else:
-        walker = walker_at(task, dirfd, path)
+        walker = walker_at(task, dirfd, path, scoped=bool(resolve & RESOLVE_IN_ROOT))
         walker.resolve = resolve
         file = open_file(task, walker, path, flags, mode)
     if not flags & O_NONBLOCK and not file.is_opened():
@@ -150,6 +160,9 @@ def open_file(task: Task, walker: Walker, path: bytes, flags: int, mode: int) ->
     if flags & O_CREAT:
         if flags & O_DIRECTORY:
             raise SysError(EINVAL)
+        if path.endswith(b"/"):
+            walker.walk_parent(path)
+            raise SysError(EISDIR)
         walker.walk_open(path, follow=follow)
         inode = walker.dentry.inode
         if inode is None:
@@ -175,6 +188,9 @@ def open_place(task: Task, place: VfsPath, flags: int) -> File:
         raise SysError(ELOOP)
     if kind == S_IFDIR and (flags & O_ACCMODE != O_RDONLY or flags & O_CREAT):
         raise SysError(EISDIR)
+    if kind == S_IFDIR and flags & O_TRUNC:
+        check(task.creds, inode, MAY_READ)
+        raise SysError(EISDIR)
     if kind == S_IFSOCK:
         raise SysError(ENXIO)
     wants_write = flags & O_ACCMODE != O_RDONLY or flags & O_TRUNC
@@ -186,6 +202,8 @@ def open_place(task: Task, place: VfsPath, flags: int) -> File:
         if place.mount.is_read_only() and kind in (S_IFREG, S_IFDIR):
             raise SysError(EROFS)
     check(task.creds, inode, want)
+    if wants_write:
+        refuse_if_running(task, inode)
     if flags & O_NOATIME and not is_owner(task.creds, inode.permissions()[1]):
         raise SysError(EPERM)
     if flags & O_TRUNC and kind == S_IFREG:
@@ -194,6 +212,7 @@ def open_place(task: Task, place: VfsPath, flags: int) -> File:
     if kind == S_IFCHR:
         file.opened(task, flags)
     if flags & O_TRUNC and kind == S_IFREG:
+        drop_set_ids(task.creds, inode)
         change = AttributeChange()
         change.size = 0
         inode.set_attributes(change)
@@ -238,7 +257,7 @@ def parent_of(place: VfsPath) -> Inode:
 def _open_unnamed(task: Task, walker: Walker, path: bytes, flags: int, mode: int) -> File:
     """O_TMPFILE: a file without a name in the file system of a directory.
 
-    Made under a name that is removed at once; linkat(2) cannot give it one.
+    linkat(2) may give it one, unless O_EXCL says never.
     """
     if flags & O_ACCMODE not in (O_WRONLY, O_RDWR):
         raise SysError(EINVAL)
@@ -249,14 +268,10 @@ def _open_unnamed(task: Task, walker: Walker, path: bytes, flags: int, mode: int
     if walker.mount.is_read_only():
         raise SysError(EROFS)
     check(task.creds, directory, MAY_WRITE | MAY_EXEC)
-    name = b"#" + task.kernel.random_bytes(12).hex().encode()
     wanted = S_IFREG | mode & 0o7777 & ~task.fs.umask
     full, uid, gid = new_owner(task.creds, directory, wanted)
-    dentry = walker.child(name)
-    inode = directory.create(name, full & 0o7777, uid, gid)
-    dentry.fill(inode)
+    inode = directory.create_unnamed(full & 0o7777, uid, gid, linkable=not flags & O_EXCL)
+    dentry = Dentry(walker.dentry, b"#%d" % inode.key()[1], inode)
+    dentry.is_unlinked = True
     place = VfsPath(walker.mount, dentry)
-    file = inode.open(place, flags & STATUS_FLAGS & ~O_DIRECTORY, task.creds)
-    directory.unlink(name, inode)
-    dentry.remove()
-    return _finish(file, place)
+    return _finish(inode.open(place, flags & STATUS_FLAGS & ~O_DIRECTORY, task.creds), place)

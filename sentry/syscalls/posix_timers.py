@@ -27,20 +27,24 @@ from sentry.abi.time import (
 )
 from sentry.abi.types import NULL, Int, UserPtr
 from sentry.errors import SysError
+from sentry.kernel.cpu_timer import cpu_now_ns
 from sentry.kernel.limits import RLIMIT_SIGPENDING
-from sentry.kernel.posix_timer import PosixTimer
+from sentry.kernel.posix_timer import CPU_CLOCKS, PosixTimer
 from sentry.kernel.task import Task
 from sentry.mm.user import write_u32
 from sentry.platform import hosttime
 
 _REALTIME: Final = (CLOCK_REALTIME, CLOCK_REALTIME_ALARM, CLOCK_TAI)
-_CLOCKS: Final = (*_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME, CLOCK_BOOTTIME_ALARM)
+_CLOCKS: Final = (*_REALTIME, *CPU_CLOCKS, CLOCK_MONOTONIC, CLOCK_BOOTTIME, CLOCK_BOOTTIME_ALARM)
+# As the C library names the caller's own: CPUCLOCK_SCHED of pid 0 and of tid 0.
+_OWN_CPU_CLOCKS: Final = {-6: CPU_CLOCKS[0], -2: CPU_CLOCKS[1]}
 TIMER_ID_MAX: Final = 0x7FFF_FFFF
 
 
 def sys_timer_create(task: Task, clock: Int, event: UserPtr, out: UserPtr) -> int:
-    """timer_create(2), but for clocks of processor time."""
-    if clock in (2, 3) or clock < 0:
+    """timer_create(2); of processor clocks, the caller's own."""
+    clock = Int(_OWN_CPU_CLOCKS.get(clock, clock))
+    if clock < 0:
         raise SysError(EOPNOTSUPP)
     if clock not in _CLOCKS:
         raise SysError(EINVAL)
@@ -84,10 +88,12 @@ def sys_timer_settime(task: Task, timer_id: Int, flags: Int, new: UserPtr, old: 
     if new == NULL:
         raise SysError(EINVAL)
     interval_ns, value_ns = unpack_itimerspec(task.memory.read(new, ITIMERSPEC_SIZE))
+    if interval_ns < 0 or value_ns < 0:
+        raise SysError(EINVAL)
     before = pack_itimerspec(timer.interval_ns, timer.left_ns())
     due_ns = 0
     if value_ns:
-        now_ns = task.kernel.clock.monotonic_ns()
+        now_ns = timer.now_ns()
         due_ns = now_ns + value_ns
         if flags & TIMER_ABSTIME:
             due_ns = max(value_ns + now_ns - _now_of(task, timer.clock), 1)
@@ -98,6 +104,8 @@ def sys_timer_settime(task: Task, timer_id: Int, flags: Int, new: UserPtr, old: 
 
 
 def _now_of(task: Task, clock: int) -> int:
+    if clock in CPU_CLOCKS:
+        return cpu_now_ns(task.kernel, task.group)
     if clock in _REALTIME:
         return task.kernel.clock.realtime_ns()
     if clock == CLOCK_MONOTONIC:

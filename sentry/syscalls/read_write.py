@@ -7,6 +7,7 @@ count.  Everything else moves what it can at once.
 
 from typing import Final
 
+from sentry.abi.capability import CAP_FSETID
 from sentry.abi.errno import (
     EAGAIN,
     EBADF,
@@ -29,8 +30,10 @@ from sentry.mm.io import BufferSink, BufferSource, Sink, Source, gather, scatter
 from sentry.mm.user import MAX_RW_COUNT, TASK_SIZE, read_iovec
 from sentry.vfs.file import O_NONBLOCK, POLLIN, POLLOUT, File
 from sentry.vfs.inode import S_IFMT, S_IFREG
+from sentry.vfs.permission import drop_set_ids
 
 _RWF_KNOWN: Final = RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND
+_FSETID: Final = 1 << CAP_FSETID
 O_APPEND: Final = 0o2000
 SEEK_SET: Final = 0
 SEEK_CUR: Final = 1
@@ -149,6 +152,8 @@ def sys_pwritev2(
 def write_from(task: Task, fd: int, file: File, source: Source) -> int:
     """Write `source`, which begins after `task.call.done`, as write(2) does."""
     limit = task.group.limits.soft[RLIMIT_FSIZE]
+    if not task.creds.effective & _FSETID and file.inode is not None:
+        drop_set_ids(task.creds, file.inode)
     if limit != RLIM_INFINITY and _is_regular(file):
         return _write_limited(task, file, source, limit)
     try:
@@ -215,6 +220,8 @@ def _pwritev(task: Task, fd: Fd, iov: UserPtr, count: int, offset: int) -> int:
 
 def _pwrite_from(task: Task, fd: int, file: File, source: Source, offset: int) -> int:
     limit = task.group.limits.soft[RLIMIT_FSIZE]
+    if not task.creds.effective & _FSETID and file.inode is not None:
+        drop_set_ids(task.creds, file.inode)
     if limit != RLIM_INFINITY and _is_regular(file):
         source = _cut(task, source, offset, limit)
     done = file.try_pwrite(source, offset)
@@ -285,9 +292,7 @@ def _position(low: int, high: int) -> int:
 
 
 def _checked_count(buf: int, count: int) -> Size:
-    """Return the count that is moved; EINVAL for a negative one, EFAULT outside user space."""
-    if count >> 63:
-        raise SysError(EINVAL)
-    if buf >= TASK_SIZE:
+    """Return the count that is moved; EFAULT where the buffer leaves user space (access_ok)."""
+    if buf + count > TASK_SIZE:
         raise SysError(EFAULT)
     return Size(min(count, MAX_RW_COUNT))

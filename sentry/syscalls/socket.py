@@ -17,7 +17,7 @@ from sentry.abi.errno import (
 from sentry.abi.fcntl import O_NONBLOCK
 from sentry.abi.types import NULL, Fd, Int, Size, Uint, UserPtr
 from sentry.errors import SysError
-from sentry.kernel.blocking import wait
+from sentry.kernel.blocking import check_time_limit, wait
 from sentry.kernel.fault_signals import send_sigpipe
 from sentry.kernel.task import Task
 from sentry.mm.io import BufferSink, BufferSource, Segment, Sink, Source, gather, scatter
@@ -40,6 +40,7 @@ from sentry.waitqueue import WaitQueue
 _TYPE_FLAGS: Final = abi.SOCK_NONBLOCK | abi.SOCK_CLOEXEC
 _TWO_INTS: Final = Struct("<ii")
 _OPTION_MAX: Final = 4096
+SOCK_MAX: Final = 11  # linux/net.h: one more than the last type
 _READ_EVENTS: Final = POLLIN | POLLHUP | POLLERR
 _WRITE_EVENTS: Final = POLLOUT | POLLHUP | POLLERR
 UNIX: Final = unix.UnixFamily  # importing the module registers the family
@@ -351,11 +352,7 @@ def _wait(
         raise SysError(EAGAIN)
     call = task.call
     if timeout_ns:
-        now_ns = task.kernel.clock.monotonic_ns()
-        if call.deadline_ns == 0:
-            call.deadline_ns = now_ns + timeout_ns
-        elif now_ns >= call.deadline_ns:
-            raise SysError(EAGAIN)
+        check_time_limit(task, timeout_ns)
     if fd not in call.files:
         call.hold(fd, sock)
     return wait(task, queue, events, call.deadline_ns)
@@ -373,6 +370,8 @@ def _check_type(family: int, kind: int) -> None:
         raise SysError(EINVAL)
     if not 0 <= family < abi.AF_MAX:
         raise SysError(EAFNOSUPPORT)
+    if kind & abi.SOCK_TYPE_MASK >= SOCK_MAX:
+        raise SysError(EINVAL)
 
 
 def _read_address(task: Task, address: int, size: int) -> bytes:

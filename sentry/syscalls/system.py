@@ -18,7 +18,8 @@ from sentry.abi.prctl import (
 from sentry.abi.types import NULL, Int, Pid, Size, Uint, Ulong, UserPtr
 from sentry.errors import SysError
 from sentry.kernel import version
-from sentry.kernel.limits import RLIM_NLIMITS, RLIMIT_NOFILE
+from sentry.kernel.cpu_timer import watch_cpu_limit
+from sentry.kernel.limits import RLIM_NLIMITS, RLIMIT_CPU, RLIMIT_NOFILE
 from sentry.kernel.task import Task
 from sentry.vfs.creds import Credentials
 
@@ -30,6 +31,7 @@ CAP_SYS_RESOURCE: Final = 24
 NR_OPEN: Final = 1048576
 RANDOM_CHUNK: Final = 65536
 GRND_KNOWN: Final = 7
+GRND_EITHER: Final = 6  # GRND_RANDOM and GRND_INSECURE exclude each other
 # prctl(2)
 PR_SET_PDEATHSIG: Final = 1
 PR_GET_PDEATHSIG: Final = 2
@@ -39,6 +41,7 @@ PR_GET_KEEPCAPS: Final = 7
 PR_SET_KEEPCAPS: Final = 8
 PR_SET_NAME: Final = 15
 PR_GET_NAME: Final = 16
+PR_GET_SECCOMP: Final = 21
 PR_CAPBSET_READ: Final = 23
 PR_CAPBSET_DROP: Final = 24
 PR_GET_SECUREBITS: Final = 27
@@ -103,7 +106,7 @@ def sys_sysinfo(task: Task, out: UserPtr) -> int:
 
 def sys_getrandom(task: Task, buffer: UserPtr, count: Size, flags: Uint) -> int:
     """getrandom(2)."""
-    if flags & ~GRND_KNOWN:
+    if flags & ~GRND_KNOWN or flags & GRND_EITHER == GRND_EITHER:
         raise SysError(EINVAL)
     done = 0
     wanted = min(count, 32 << 20)
@@ -137,10 +140,10 @@ def sys_personality(task: Task, wanted: Uint) -> int:
 
 def sys_syslog(task: Task, kind: Int, buffer: UserPtr, size: Int) -> int:
     """syslog(2): the log is empty."""
-    if not 0 <= kind <= 10:
-        raise SysError(EINVAL)
     if kind not in (3, 10) and not task.creds.has_capability(CAP_SYS_ADMIN):
         raise SysError(EPERM)
+    if not 0 <= kind <= 10:
+        raise SysError(EINVAL)
     return 0
 
 
@@ -200,6 +203,8 @@ def _set_limit(task: Task, target: Task, resource: int, soft: int, hard: int) ->
     if resource == RLIMIT_NOFILE and hard > NR_OPEN:
         raise SysError(EPERM)
     limits.soft[resource], limits.hard[resource] = soft, hard
+    if resource == RLIMIT_CPU:
+        watch_cpu_limit(task.kernel, target.group)
     if resource == RLIMIT_NOFILE:
         for thread in target.group.tasks:
             thread.fds.limit = soft
@@ -213,63 +218,6 @@ def sys_getrlimit(task: Task, resource: Uint, out: UserPtr) -> int:
 def sys_setrlimit(task: Task, resource: Uint, given: UserPtr) -> int:
     """setrlimit(2)."""
     return sys_prlimit64(task, Pid(0), resource, given, NULL)
-
-
-# Scheduling: every task is an ordinary one, on every processor.
-
-
-def sys_sched_yield(task: Task) -> int:
-    """sched_yield(2)."""
-    return 0
-
-
-def sys_sched_getaffinity(task: Task, pid: Pid, size: Uint, mask: UserPtr) -> int:
-    """sched_getaffinity(2)."""
-    _task(task, pid)
-    if size & 7 or size * 8 < task.kernel.cpus:
-        raise SysError(EINVAL)
-    task.memory.write(mask, ((1 << task.kernel.cpus) - 1).to_bytes(8, "little"))
-    return 8
-
-
-def sys_sched_setaffinity(task: Task, pid: Pid, size: Uint, mask: UserPtr) -> int:
-    """sched_setaffinity(2): taken, but where a task runs is the platform's decision."""
-    _task(task, pid)
-    given = int.from_bytes(task.memory.read(mask, min(size, 128)), "little")
-    if not given & (1 << task.kernel.cpus) - 1:
-        raise SysError(EINVAL)
-    return 0
-
-
-def sys_sched_getscheduler(task: Task, pid: Pid) -> int:
-    """sched_getscheduler(2): SCHED_OTHER."""
-    _task(task, pid)
-    return 0
-
-
-def sys_sched_getparam(task: Task, pid: Pid, out: UserPtr) -> int:
-    """sched_getparam(2)."""
-    _task(task, pid)
-    task.memory.write(out, bytes(4))
-    return 0
-
-
-def sys_sched_get_priority_max(task: Task, policy: Int) -> int:
-    """sched_get_priority_max(2)."""
-    return _priority(policy, 99)
-
-
-def sys_sched_get_priority_min(task: Task, policy: Int) -> int:
-    """sched_get_priority_min(2)."""
-    return _priority(policy, 1)
-
-
-def _priority(policy: int, real_time: int) -> int:
-    if policy in (1, 2):
-        return real_time
-    if policy in (0, 3, 5):
-        return 0
-    raise SysError(EINVAL)
 
 
 def sys_getpriority(task: Task, which: Int, who: Pid) -> int:
@@ -333,6 +281,8 @@ def _privileges(task: Task, option: int, value: int, number: int) -> int:
             raise SysError(EINVAL)
         task.mm.is_dumpable = bool(value)
         return 0
+    if option == PR_GET_SECCOMP:
+        return 0  # SECCOMP_MODE_DISABLED: there are no filters for guests
     if option == PR_GET_NO_NEW_PRIVS:
         return int(creds.no_new_privs)
     if option == PR_GET_KEEPCAPS:

@@ -11,7 +11,6 @@ from typing import Final
 # What is missing in calls that are not complete.
 NOTES: Final[dict[str, str]] = {
     "clock_gettime": "a thread's processor time is that of its process",
-    "getitimer": "`ITIMER_REAL` only",
     "getrusage": "threads are not told apart; faults and switches are not counted",
     "ioprio_set": "taken, without effect",
     "membarrier": "global and private expedited only",
@@ -19,12 +18,12 @@ NOTES: Final[dict[str, str]] = {
     "pidfd_send_signal": "no flags",
     "prctl": "names, death signals, subreaper, dumpable, privileges; no seccomp filters",
     "recvmmsg": "returns early when a message after the first would have to wait; no timeout",
-    "sched_setaffinity": "taken, without effect",
+    "sched_setaffinity": "kept, without effect on where a thread runs",
+    "sched_setattr": "no real-time policies, no utilisation",
     "sched_setscheduler": "no real-time policies",
     "sendmmsg": "returns early when a message after the first would have to wait",
     "sendmsg": "unix sockets that only hold each other in flight are bounded, not collected",
-    "setitimer": "`ITIMER_REAL` only",
     "socket": "AF_UNIX only",
-    "timer_create": "no clocks of processor time",
+    "timer_create": "the clock of a thread's processor time is that of its process",
     "timerfd_settime": "never cancelled: the guest cannot set the clock",
 }

@@ -18,7 +18,12 @@ BOOTTIME_CLOCKS: Final = (7,)
 PROCESS_CPU: Final = 2
 THREAD_CPU: Final = 3
 COARSE_CLOCKS: Final = (5, 6)
+CLOCKS_WITHOUT_TIMERS: Final = (2, 3, 4, 5, 6)  # of processor time, MONOTONIC_RAW, coarse
 TICK_NS: Final = 10_000_000
+TIMEX_SIZE: Final = 208
+TIME_ERROR: Final = 5
+STA_UNSYNC: Final = 0x40
+MAX_ERROR_US: Final = 16_000_000
 TIMER_ABSTIME: Final = 1
 
 
@@ -30,10 +35,27 @@ def _now_ns(task: Task, clock: int) -> int:
         return task.kernel.clock.monotonic_ns()
     if clock in BOOTTIME_CLOCKS:
         return hosttime.boottime_ns()
-    if clock in (PROCESS_CPU, THREAD_CPU) or clock < 0:
-        user_ns, system_ns = task.kernel.cpu_times(task.group)
-        return user_ns + system_ns
+    if clock in (PROCESS_CPU, THREAD_CPU):
+        return sum(task.kernel.cpu_times(task.group))
+    if clock < 0:
+        return _other_cpu_ns(task, clock)
     raise SysError(EINVAL)
+
+
+def _other_cpu_ns(task: Task, clock: int) -> int:
+    """Return the time of a clock of clock_getcpuclockid(3), which has a pid or tid in it."""
+    number = ~(clock >> 3)
+    if clock & 3 == 3:
+        raise SysError(EINVAL)
+    found = task if number == 0 else task.kernel.tasks.get(number)
+    if clock & 4:
+        if found is None or found.group is not task.group:
+            raise SysError(EINVAL)
+        return sum(task.kernel.cpu_times(found.group))
+    group = task.group if number == 0 else task.kernel.groups.get(number)
+    if group is None:
+        raise SysError(EINVAL)
+    return sum(task.kernel.cpu_times(group))
 
 
 def sys_clock_gettime(task: Task, clock: Int, out: UserPtr) -> int:
@@ -53,6 +75,8 @@ def sys_clock_getres(task: Task, clock: Int, out: UserPtr) -> int:
 def sys_clock_settime(task: Task, clock: Int, value: UserPtr) -> int:
     """clock_settime(2): the clocks are the host's."""
     _now_ns(task, clock)
+    if clock != 0:
+        raise SysError(EINVAL)  # only CLOCK_REALTIME can be set at all
     raise SysError(EPERM)
 
 
@@ -103,10 +127,11 @@ def sys_clock_nanosleep(
     task: Task, clock: Int, flags: Int, request: UserPtr, remaining: UserPtr
 ) -> int:
     """clock_nanosleep(2)."""
-    if clock == THREAD_CPU or flags & ~TIMER_ABSTIME:
+    if clock in CLOCKS_WITHOUT_TIMERS or clock < 0:
+        raise SysError(EOPNOTSUPP)  # nothing wakes at their times
+    if flags & ~TIMER_ABSTIME:
         raise SysError(EINVAL)
-    if clock == PROCESS_CPU or clock < 0:
-        raise SysError(EOPNOTSUPP)
+    _now_ns(task, clock)
     call = task.call
     now_ns = task.kernel.clock.monotonic_ns()
     if call.is_first_run:
@@ -123,6 +148,33 @@ def sys_clock_nanosleep(
     if task.has_signal:
         raise SysError(ERESTARTNOHAND)
     return sleep(task, call.deadline_ns)
+
+
+def _adjust(task: Task, address: int) -> int:
+    """Do adjtimex(2) of a clock that nobody keeps in time: it can only be looked at."""
+    raw = bytearray(task.memory.read(address, TIMEX_SIZE))
+    if int.from_bytes(raw[:4], "little"):
+        raise SysError(EPERM)
+    now_ns = task.kernel.clock.realtime_ns()
+    # modes, offset, freq, maxerror, esterror, status, constant, precision, tolerance, time, tick.
+    head = (0, 0, 0, MAX_ERROR_US, MAX_ERROR_US, STA_UNSYNC, 2, 1, 32_768_000)
+    fields = (*head, now_ns // 1_000_000_000, now_ns // 1000 % 1_000_000, 10_000)
+    raw[:] = pack("<i4xqqqqi4xqqqqqq", *fields).ljust(TIMEX_SIZE, b"\0")
+    task.memory.write(address, bytes(raw))
+    return TIME_ERROR
+
+
+def sys_adjtimex(task: Task, state: UserPtr) -> int:
+    """adjtimex(2): tells that the clock is not synchronised; changing it is not permitted."""
+    return _adjust(task, state)
+
+
+def sys_clock_adjtime(task: Task, clock: Int, state: UserPtr) -> int:
+    """clock_adjtime(2)."""
+    _now_ns(task, clock)
+    if clock != 0:
+        raise SysError(EOPNOTSUPP)
+    return _adjust(task, state)
 
 
 def sys_times(task: Task, out: UserPtr) -> int:

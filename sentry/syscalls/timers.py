@@ -1,11 +1,12 @@
 """Interval timers: alarm(2), setitimer(2)."""
 
-from struct import Struct
 from typing import Final
 
 from sentry.abi.errno import EINVAL
+from sentry.abi.time import ITIMERVAL_SIZE, pack_itimerval, unpack_itimerval
 from sentry.abi.types import NULL, Int, Uint, UserPtr
 from sentry.errors import SysError
+from sentry.kernel.cpu_timer import ITIMER_PROF, ITIMER_VIRTUAL, interval_timer
 from sentry.kernel.kernel import Kernel
 from sentry.kernel.signal import kernel_info, send_to_group
 from sentry.kernel.task import Task
@@ -14,9 +15,8 @@ from sentry.kernel.timer import Timer
 
 ITIMER_REAL: Final = 0
 SIGALRM: Final = 14
-MICRO: Final = 1000
 SECOND: Final = 1_000_000_000
-_ITIMERVAL: Final = Struct("<4q")  # interval, value: seconds and microseconds each
+LONGEST_NS: Final = (1 << 33) * SECOND
 
 
 class RealTimer(Timer):
@@ -62,42 +62,38 @@ def sys_alarm(task: Task, seconds: Uint) -> int:
 
 
 def sys_getitimer(task: Task, which: Int, out: UserPtr) -> int:
-    """getitimer(2) of ITIMER_REAL; the others measure processor time and are EINVAL."""
-    if which != ITIMER_REAL:
-        raise SysError(EINVAL)
-    task.memory.write(out, _packed(task))
+    """getitimer(2)."""
+    _check_kind(which)
+    task.memory.write(out, _packed(task, which))
     return 0
 
 
-def _packed(task: Task) -> bytes:
-    left, interval = _left_ns(task), task.group.real_interval_ns
-    return _ITIMERVAL.pack(
-        interval // SECOND,
-        interval % SECOND // MICRO,
-        left // SECOND,
-        left % SECOND // MICRO,
-    )
+def _check_kind(which: int) -> None:
+    if which not in (ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF):
+        raise SysError(EINVAL)
+
+
+def _packed(task: Task, which: int) -> bytes:
+    if which == ITIMER_REAL:
+        return pack_itimerval(task.group.real_interval_ns, _left_ns(task))
+    timer = interval_timer(task.kernel, task.group, which)
+    return pack_itimerval(timer.interval_ns, timer.left_ns())
 
 
 def sys_setitimer(task: Task, which: Int, new: UserPtr, old: UserPtr) -> int:
-    """setitimer(2) of ITIMER_REAL; the others measure processor time and are EINVAL."""
-    if which != ITIMER_REAL:
-        raise SysError(EINVAL)
-    fields = (0, 0, 0, 0)
+    """setitimer(2)."""
+    interval_ns = value_ns = 0
     if new != NULL:
-        raw = task.memory.read(new, _ITIMERVAL.size)
-        interval_s, interval_us, value_s, value_us = _ITIMERVAL.unpack(raw)
-        if not (0 <= interval_us < 1_000_000 and 0 <= value_us < 1_000_000):
+        interval_ns, value_ns = unpack_itimerval(task.memory.read(new, ITIMERVAL_SIZE))
+        if interval_ns < 0 or value_ns < 0:
             raise SysError(EINVAL)
-        if interval_s < 0 or value_s < 0:
-            raise SysError(EINVAL)
-        fields = (interval_s, interval_us, value_s, value_us)
-    before = _packed(task)
-    _set(
-        task,
-        min(fields[2], 1 << 33) * SECOND + fields[3] * MICRO,
-        min(fields[0], 1 << 33) * SECOND + fields[1] * MICRO,
-    )
+    _check_kind(which)
+    before = _packed(task, which)
+    value_ns, interval_ns = min(value_ns, LONGEST_NS), min(interval_ns, LONGEST_NS)
+    if which == ITIMER_REAL:
+        _set(task, value_ns, interval_ns)
+    else:
+        interval_timer(task.kernel, task.group, which).set_time(value_ns, interval_ns)
     if old != NULL:
         task.memory.write(old, before)
     return 0

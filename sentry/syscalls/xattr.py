@@ -2,14 +2,17 @@
 
 from typing import Final
 
-from sentry.abi.errno import E2BIG, ENODATA, EOPNOTSUPP, EPERM, ERANGE
+from sentry.abi.errno import E2BIG, EINVAL, ENODATA, EOPNOTSUPP, EPERM, ERANGE
 from sentry.abi.fcntl import AT_FDCWD
+from sentry.abi.stat import S_IFDIR, S_IFMT, S_IFREG
 from sentry.abi.types import Fd, Int, Size, UserPtr
 from sentry.errors import SysError
 from sentry.kernel.lookup import Target, target_at
 from sentry.kernel.task import Task
 from sentry.vfs.permission import MAY_READ, MAY_WRITE, check
 
+XATTR_CREATE: Final = 1
+XATTR_REPLACE: Final = 2
 NAME_MAX: Final = 255
 VALUE_MAX: Final = 65536
 CAP_SYS_ADMIN: Final = 21
@@ -54,6 +57,8 @@ def _set(task: Task, target: Target, name: int, value: int, size: int, flags: in
     text = _name(task, name)
     if size > VALUE_MAX:
         raise SysError(E2BIG)
+    if flags & ~(XATTR_CREATE | XATTR_REPLACE):
+        raise SysError(EINVAL)
     data = task.memory.read(value, size)
     _check_change(task, target, text)
     target.inode().setxattr(text, data, flags)
@@ -68,6 +73,8 @@ def _check_change(task: Task, target: Target, name: bytes) -> None:
         if privileged and not task.creds.has_capability(CAP_SYS_ADMIN):
             raise SysError(EPERM)
         raise SysError(EOPNOTSUPP)
+    if target.inode().mode() & S_IFMT not in (S_IFREG, S_IFDIR):
+        raise SysError(EPERM)
     check(task.creds, target.inode(), MAY_WRITE)
 
 

@@ -3,7 +3,7 @@
 from struct import Struct
 from typing import Final
 
-from sentry.abi.errno import EINVAL, EISDIR
+from sentry.abi.errno import EINVAL, EISDIR, ENOENT
 from sentry.abi.stat import S_IFDIR
 from sentry.errors import SysError
 from sentry.mm.io import Sink, Source
@@ -67,18 +67,17 @@ class DirectoryFile(File):
                 DirectoryEntry(b".", ino, S_IFDIR),
                 DirectoryEntry(b"..", _parent_ino(place, ino), S_IFDIR),
             ]
-            if not place.dentry.is_unlinked:
-                entries += self._inode.entries()
-                known = {entry.name for entry in entries} if place.dentry.synthetic else set()
-                for name, dentry in place.dentry.synthetic.items():
-                    if name not in known and dentry.inode is not None:
-                        entries.append(DirectoryEntry(name, dentry.inode.key()[1], dentry.kind))
-            else:
-                entries = []
+            entries += self._inode.entries()
+            known = {entry.name for entry in entries} if place.dentry.synthetic else set()
+            for name, dentry in place.dentry.synthetic.items():
+                if name not in known and dentry.inode is not None:
+                    entries.append(DirectoryEntry(name, dentry.inode.key()[1], dentry.kind))
             self._entries = entries
         return entries
 
     def try_getdents(self, sink: Sink) -> int:
+        if self.path is not None and self.path.dentry.is_unlinked:
+            raise SysError(ENOENT)
         entries = self._list()
         index = self._offset
         room = sink.room

@@ -10,7 +10,7 @@ from sentry.mm.io import Sink, Source
 from sentry.vfs.caller import Caller
 from sentry.vfs.inode import AttributeChange, Attributes, Inode
 from sentry.vfs.locks import RECORD_LOCKS, WHOLE_LOCKS
-from sentry.waitqueue import WaitQueue
+from sentry.waitqueue import Waiter, WaitQueue
 
 if TYPE_CHECKING:
     from sentry.vfs.mount import VfsPath
@@ -32,6 +32,7 @@ O_WRONLY: Final = 1
 O_RDWR: Final = 2
 O_NONBLOCK: Final = 0o4000
 O_PATH: Final = 0o10000000
+O_LARGEFILE: Final = 0o100000
 
 
 class FileObserver:
@@ -39,6 +40,19 @@ class FileObserver:
 
     def on_file_released(self) -> None:
         """Called once, when nobody holds the file any more, before its `release`."""
+
+
+class FileOwner:
+    """Who gets SIGIO, or the signal of F_SETSIG, for a file with O_ASYNC (fcntl(2))."""
+
+    def __init__(self) -> None:
+        self.kind = 1  # F_OWNER_TID, F_OWNER_PID or F_OWNER_PGRP
+        self.number = 0  # of that kind; 0: nobody
+        self.signal = 0
+        # The ids of who named the owner, whom the signal must be allowed to.
+        self.uid = 0
+        self.euid = 0
+        self.notice: Waiter | None = None  # registered while O_ASYNC is set
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -61,9 +75,7 @@ class File:
         self.writes_all = False
         self.inode = inode
         self.path: VfsPath | None = None  # how it was opened; None for pipes, sockets, ...
-        # Who gets SIGIO (fcntl(F_SETOWN)): pid, or -pgid; and F_SETSIG.
-        self.owner_pid = 0
-        self.owner_signal = 0
+        self.owner: FileOwner | None = None  # who gets SIGIO; None: nobody was ever named
         self.has_locks = False  # a lock was set through it: to be looked for when it is released
 
     # Life.
@@ -95,6 +107,12 @@ class File:
     def is_opened(self) -> bool:
         """Return whether open(2) need not wait on `queue` any more (only FIFOs make it wait)."""
         return True
+
+    def shown_flags(self) -> int:
+        """Return what fcntl(F_GETFL) shows: O_LARGEFILE of all that was opened by a name."""
+        if self.path is not None and not self.flags & O_PATH:
+            return self.flags | O_LARGEFILE
+        return self.flags
 
     def opened(self, caller: Caller, flags: int) -> None:
         """Called once open(2) has made it for `caller`, with the flags of the call (O_NOCTTY)."""
@@ -128,6 +146,10 @@ class File:
     def seek(self, offset: int, whence: int) -> int:
         """Move the file offset; return it (lseek(2))."""
         raise SysError(ESPIPE)
+
+    def time_limit_ns(self, events: int) -> int:
+        """Return how long a call may wait for `events` (SO_RCVTIMEO, SO_SNDTIMEO); 0: for ever."""
+        return 0
 
     def readiness(self) -> int:
         """Return the poll(2) bits that hold now."""

@@ -1,6 +1,6 @@
 """Inodes: what a file system stores, apart from names and open files."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from mypy_extensions import mypyc_attr
 
@@ -13,8 +13,11 @@ if TYPE_CHECKING:
     from sentry.vfs.file import File
     from sentry.vfs.mount import VfsPath
 
+KEEP_TIME: Final = -(1 << 63)
+
 # The modules of file systems take these from here.
 __all__ = [
+    "KEEP_TIME",
     "S_IFDIR",
     "S_IFLNK",
     "S_IFMT",
@@ -31,15 +34,18 @@ class Attributes(Stat):
 
 
 class AttributeChange:
-    """What chmod(2), chown(2), utimensat(2) and truncate(2) ask for; -1 leaves alone."""
+    """What chmod(2), chown(2), utimensat(2) and truncate(2) ask for.
+
+    -1 leaves alone, and of times, which may be before the epoch, KEEP_TIME.
+    """
 
     def __init__(self) -> None:
         self.mode = -1  # permission bits only
         self.uid = -1
         self.gid = -1
         self.size = -1
-        self.atime_ns = -1
-        self.mtime_ns = -1
+        self.atime_ns = KEEP_TIME
+        self.mtime_ns = KEEP_TIME
 
 
 class DirectoryEntry:
@@ -114,6 +120,10 @@ class Inode:
     def create(self, name: bytes, mode: int, uid: int, gid: int) -> "Inode":
         """Make a regular file; `mode` has the umask applied already."""
         raise SysError(EPERM)
+
+    def create_unnamed(self, mode: int, uid: int, gid: int, *, linkable: bool) -> "Inode":
+        """Make a regular file without a name (O_TMPFILE); `linkable`: `link` may give it one."""
+        raise SysError(EOPNOTSUPP)
 
     def mkdir(self, name: bytes, mode: int, uid: int, gid: int) -> "Inode":
         """Make a directory."""

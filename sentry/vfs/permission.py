@@ -10,16 +10,17 @@ from sentry.abi.capability import (
     CAP_FSETID,
 )
 from sentry.abi.errno import EACCES, EPERM, EROFS
-from sentry.abi.stat import S_IFDIR, S_IFMT, S_ISGID, S_ISVTX
+from sentry.abi.stat import S_IFDIR, S_IFMT, S_IFREG, S_ISGID, S_ISUID, S_ISVTX
 from sentry.errors import SysError
 from sentry.vfs.creds import Credentials
-from sentry.vfs.inode import Inode
+from sentry.vfs.inode import AttributeChange, Inode
 from sentry.vfs.mount import Mount
 
 MAY_EXEC: Final = 1
 MAY_WRITE: Final = 2
 MAY_READ: Final = 4
 
+S_IXGRP: Final = 0o010
 _SEARCH_MASK: Final = 1 << CAP_DAC_OVERRIDE | 1 << CAP_DAC_READ_SEARCH
 
 
@@ -95,6 +96,20 @@ def check_chown(creds: Credentials, inode: Inode, uid: int, gid: int) -> None:
 def keeps_setgid(creds: Credentials, gid: int) -> bool:
     """Return whether S_ISGID may be set on what belongs to group `gid` (chmod(2))."""
     return creds.in_group(gid) or creds.has_capability(CAP_FSETID)
+
+
+def drop_set_ids(creds: Credentials, inode: Inode) -> None:
+    """Take set-user-ID and set-group-ID from a file that `creds` write to or cut (inode(7))."""
+    if creds.has_capability(CAP_FSETID):
+        return
+    mode = inode.mode()
+    kept = mode & ~S_ISUID
+    if mode & S_IXGRP or not creds.in_group(inode.permissions()[2]):
+        kept &= ~S_ISGID
+    if kept != mode and mode & S_IFMT == S_IFREG:
+        change = AttributeChange()
+        change.mode = kept & 0o7777
+        inode.set_attributes(change)
 
 
 def new_owner(creds: Credentials, parent: Inode, mode: int) -> tuple[int, int, int]:

@@ -27,8 +27,10 @@ class HostFile(File):
         super().__init__(flags, inode)
         self._host_inode = inode
         self._host_fd = host_fd
+        inode.opened.append(host_fd)
 
     def release(self) -> None:
+        self._host_inode.opened.remove(self._host_fd)
         hostfiles.close(self._host_fd)
         self._host_fd = -1
 

@@ -9,7 +9,7 @@ the nearest one that is open.
 
 from typing import Final
 
-from sentry.abi.errno import EEXIST, EINVAL, ENODATA, ENOENT, EOPNOTSUPP, EPERM, ESTALE
+from sentry.abi.errno import EINVAL, ENODATA, ENOENT, EOPNOTSUPP, EPERM, ESTALE
 from sentry.abi.fcntl import (
     O_ACCMODE,
     O_APPEND,
@@ -20,6 +20,7 @@ from sentry.abi.fcntl import (
     O_RDONLY,
     O_RDWR,
     O_SYNC,
+    O_TMPFILE,
     O_TRUNC,
     O_WRONLY,
 )
@@ -40,7 +41,7 @@ from sentry.platform.hostfiles import HostStat, OwnedFd
 from sentry.vfs.creds import Credentials
 from sentry.vfs.directory import DirectoryFile
 from sentry.vfs.file import File
-from sentry.vfs.inode import AttributeChange, Attributes, DirectoryEntry, Inode
+from sentry.vfs.inode import KEEP_TIME, AttributeChange, Attributes, DirectoryEntry, Inode
 from sentry.vfs.mount import VfsPath
 from sentry.vfs.namespace import NUMBERS
 from sentry.vfs.special import REGISTRY
@@ -107,6 +108,8 @@ class HostInode(Inode):
         self._gid: int = found.st_gid
         self._fd = -1
         self._pinned: OwnedFd | None = None
+        self.opened: list[int] = []  # descriptors of its open files: the way to it without a name
+        self._unnamed: OwnedFd | None = None  # of O_TMPFILE: the only way to it
         self._target = b""
         self._is_gone = False
 
@@ -166,9 +169,16 @@ class HostInode(Inode):
             return hostfiles.open_file(self.dir_fd(), b".", O_RDONLY)
         if kind != S_IFREG:
             raise SysError(EPERM)
-        if self.single_fd >= 0:
-            return hostfiles.PROC.reopen(self.single_fd, flags)
+        lasting_fd = self._lasting_fd()
+        if lasting_fd >= 0:
+            return hostfiles.PROC.reopen(lasting_fd, flags)
         return self._open_checked(flags)
+
+    def _lasting_fd(self) -> int:
+        """Return a descriptor of a file that has no name, or none any more; -1 for others."""
+        if self.single_fd < 0 and self._is_gone and self.opened:
+            return self.opened[0]
+        return self.single_fd
 
     def _open_checked(self, flags: int) -> int:
         host_fd = hostfiles.open_file(self._parent_fd(), self.name, flags)
@@ -184,8 +194,9 @@ class HostInode(Inode):
     def _stat(self) -> HostStat:
         if self._pinned is not None:
             return hostfiles.stat_fd(self._fd)
-        if self.single_fd >= 0:
-            return hostfiles.stat_fd(self.single_fd)
+        lasting_fd = self._lasting_fd()
+        if lasting_fd >= 0:
+            return hostfiles.stat_fd(lasting_fd)
         found = hostfiles.stat_at(self._parent_fd(), self.name)
         if found is None:
             raise SysError(ENOENT)
@@ -236,7 +247,8 @@ class HostInode(Inode):
 
     def set_attributes(self, change: AttributeChange) -> None:
         kind = self._mode & S_IFMT
-        if kind == S_IFREG and (change.size >= 0 or not self._tree.is_exclusive):
+        by_fd = change.size >= 0 or not self._tree.is_exclusive or self._is_gone
+        if kind == S_IFREG and by_fd:
             flags = O_WRONLY if change.size >= 0 else O_RDONLY
             host_fd = self._temporary_fd(flags)
             try:
@@ -258,7 +270,7 @@ class HostInode(Inode):
             if self._mode & S_IFMT == S_IFLNK:
                 raise SysError(EOPNOTSUPP)
             hostfiles.change_mode_at(dir_fd, name, change.mode & 0o7777)
-        if change.atime_ns >= 0 or change.mtime_ns >= 0:
+        if change.atime_ns != KEEP_TIME or change.mtime_ns != KEEP_TIME:
             found = hostfiles.stat_at(dir_fd, name)
             if found is None:
                 raise SysError(ENOENT)
@@ -274,7 +286,7 @@ class HostInode(Inode):
             hostfiles.change_owner(host_fd, change.uid, change.gid)
         if change.mode >= 0:
             hostfiles.change_mode(host_fd, change.mode & 0o7777)
-        if change.atime_ns >= 0 or change.mtime_ns >= 0:
+        if change.atime_ns != KEEP_TIME or change.mtime_ns != KEEP_TIME:
             atime_ns, mtime_ns = _times(hostfiles.stat_fd(host_fd), change)
             hostfiles.change_times(host_fd, atime_ns, mtime_ns)
         self._remember(change)
@@ -298,8 +310,9 @@ class HostInode(Inode):
         if kind != S_IFREG:
             return REGISTRY.open(self, path, flags, creds)
         host_flags = flags & _HOST_OPEN_FLAGS
-        if self.single_fd >= 0:
-            host_fd = hostfiles.PROC.reopen(self.single_fd, host_flags)
+        lasting_fd = self._lasting_fd()
+        if lasting_fd >= 0:
+            host_fd = hostfiles.PROC.reopen(lasting_fd, host_flags)
         else:
             host_fd = self._open_checked(host_flags)
         return HostFile(self, host_fd, flags)
@@ -355,6 +368,21 @@ class HostInode(Inode):
         inode._gid = gid
         return inode
 
+    def create_unnamed(self, mode: int, uid: int, gid: int, *, linkable: bool) -> Inode:
+        flags = O_TMPFILE | O_RDWR | (0 if linkable else O_EXCL)
+        owned = OwnedFd(hostfiles.open_file(self.dir_fd(), b".", flags, mode & 0o7777))
+        found = hostfiles.stat_fd(owned.fd)
+        if found.st_uid != uid or found.st_gid != gid:
+            hostfiles.change_owner(owned.fd, uid, gid)
+            if mode & (S_ISUID | S_ISGID):
+                hostfiles.change_mode(owned.fd, mode & 0o7777)
+        inode = HostInode(self._tree, None, b"", found)
+        inode._uid = uid
+        inode._gid = gid
+        inode._unnamed = owned
+        inode.single_fd = owned.fd
+        return inode
+
     def mkdir(self, name: bytes, mode: int, uid: int, gid: int) -> Inode:
         hostfiles.make_directory(self.dir_fd(), name, mode & 0o7777)
         return self._finish_new(name, mode, uid, gid)
@@ -375,6 +403,9 @@ class HostInode(Inode):
     def link(self, name: bytes, inode: Inode) -> None:
         if not isinstance(inode, HostInode):
             raise SysError(EPERM)
+        if inode._unnamed is not None:
+            hostfiles.PROC.link(inode._unnamed.fd, self.dir_fd(), name)
+            return
         hostfiles.make_link(inode._parent_fd(), inode.name, self.dir_fd(), name)
 
     def unlink(self, name: bytes, inode: Inode) -> None:
@@ -397,12 +428,7 @@ class HostInode(Inode):
         new_fd = new_parent.dir_fd()
         if self._fd < 0:
             old_fd = self.dir_fd()
-        if flags:
-            if flags != 1:
-                raise SysError(EINVAL)
-            if hostfiles.stat_at(new_fd, new_name) is not None:
-                raise SysError(EEXIST)
-        hostfiles.rename(old_fd, name, new_fd, new_name)
+        hostfiles.rename(old_fd, name, new_fd, new_name, flags)
 
     def moved(self, parent: Inode, name: bytes) -> None:
         if isinstance(parent, HostInode):
@@ -456,6 +482,6 @@ class HostInode(Inode):
 
 def _times(found: HostStat, change: AttributeChange) -> tuple[int, int]:
     """Return both times to set: utimensat(2) of the host always sets both."""
-    atime_ns: int = found.st_atime_ns if change.atime_ns < 0 else change.atime_ns
-    mtime_ns: int = found.st_mtime_ns if change.mtime_ns < 0 else change.mtime_ns
+    atime_ns: int = found.st_atime_ns if change.atime_ns == KEEP_TIME else change.atime_ns
+    mtime_ns: int = found.st_mtime_ns if change.mtime_ns == KEEP_TIME else change.mtime_ns
     return atime_ns, mtime_ns

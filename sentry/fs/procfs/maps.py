@@ -39,8 +39,6 @@ def _file_line(task: Task, head: bytes, file: MappedFile) -> bytes:
     name = file.description
     if file.path is not None:
         name = path_bytes(file.path, task.fs.root)
-        if file.path.dentry.is_unlinked:
-            name += b" (deleted)"
     device = number = 0
     if file.inode is not None:
         device, number = file.inode.key()

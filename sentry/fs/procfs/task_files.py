@@ -93,6 +93,7 @@ class Status(TaskText):
         ]
         if not task.is_dead():
             lines += _memory_lines(pages)
+        allowed = self.kernel.allowed_cpus(task)
         lines += [
             f"Threads:\t{threads_alive(task)}",
             f"SigQ:\t{task.pending.count + group.pending.count}/{group.limits.soft[11]}",
@@ -107,8 +108,8 @@ class Status(TaskText):
             f"CapAmb:\t{creds.ambient:016x}",
             f"NoNewPrivs:\t{int(creds.no_new_privs)}",
             "Seccomp:\t0",
-            "Cpus_allowed:\t" + _cpu_mask(self.kernel.cpus),
-            f"Cpus_allowed_list:\t{_cpu_list(self.kernel.cpus)}",
+            "Cpus_allowed:\t" + f"{allowed:x}",
+            f"Cpus_allowed_list:\t{_cpu_list(allowed)}",
             "Mems_allowed:\t1",
             "Mems_allowed_list:\t0",
             "voluntary_ctxt_switches:\t0",
@@ -117,12 +118,19 @@ class Status(TaskText):
         return ("\n".join(lines) + "\n").encode()
 
 
-def _cpu_mask(count: int) -> str:
-    return f"{(1 << count) - 1:x}"
-
-
-def _cpu_list(count: int) -> str:
-    return "0" if count == 1 else f"0-{count - 1}"
+def _cpu_list(mask: int) -> str:
+    """Return a mask as ranges: `0-1,3` (cpuset(7), "List format")."""
+    parts: list[str] = []
+    cpu = 0
+    while mask >> cpu:
+        if not mask >> cpu & 1:
+            cpu += 1
+            continue
+        first = cpu
+        while mask >> cpu & 1:
+            cpu += 1
+        parts.append(str(first) if cpu == first + 1 else f"{first}-{cpu - 1}")
+    return ",".join(parts)
 
 
 def _memory_lines(pages: list[int]) -> list[str]:
@@ -429,5 +437,4 @@ class Personality(TaskText):
 
 def shown_path(task: Task, place: VfsPath) -> bytes:
     """Return a path as the reader of a magic link sees it."""
-    text = path_bytes(place, task.fs.root)
-    return text + b" (deleted)" if place.dentry.is_unlinked else text
+    return path_bytes(place, task.fs.root)

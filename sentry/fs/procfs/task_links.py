@@ -202,7 +202,7 @@ class FdInfo(TextInode):
             position = file.seek(0, 1)
         except SysError:
             position = 0
-        flags = file.flags | (0o2000000 if task.fds.is_cloexec(self._fd) else 0)
+        flags = file.shown_flags() | (0o2000000 if task.fds.is_cloexec(self._fd) else 0)
         mount_id = 15 if file.path is None else file.path.mount.mount_id
         text = f"pos:\t{position}\nflags:\t0{flags:o}\nmnt_id:\t{mount_id}\n"
         if file.inode is not None:

@@ -21,6 +21,15 @@ BUFFER_SIZE: Final = 262144  # as in native/memory.c
 ADDRESS_LIMIT: Final = 1 << 64
 MAPS_CHUNK: Final = 65536
 
+
+class Reservation:
+    """The addresses that every stub keeps from its guest, and that are not the guest's memory."""
+
+    def __init__(self) -> None:
+        self.pages = 0
+
+
+RESERVATION: Final = Reservation()
 _buffers: list[Buffer] = []
 
 
@@ -126,9 +135,11 @@ class PtraceMemory(GuestMemory):
 
     def host_statm(self) -> bytes:
         try:
-            return read_proc_file(self.proc_fd, f"{self.tid}/statm")
+            text = read_proc_file(self.proc_fd, f"{self.tid}/statm")
         except OSError:
             return b""  # the process is gone
+        pages, _, rest = text.partition(b" ")
+        return b"%d %s" % (max(int(pages) - RESERVATION.pages, 0), rest)
 
 
 def read_proc_file(proc_fd: int, name: str) -> bytes:

@@ -16,7 +16,7 @@ from sentry.abi.errno import ENOMEM
 from sentry.errors import SysError
 from sentry.platform._ptrace import ffi, lib
 from sentry.platform.interface import HostCall, MemoryLayout
-from sentry.platform.ptrace.memory import read_proc_file
+from sentry.platform.ptrace.memory import RESERVATION, read_proc_file
 from sentry.platform.ptrace.placement import UNPLACED, Placement
 from sentry.platform.ptrace.thread import CLONE_FILES, CLONE_FS, CLONE_PARENT, CLONE_PTRACE
 
@@ -176,6 +176,7 @@ class Template:
         if end > added[0].end:
             self._reserve(added[0].end, end - added[0].end, MAP_FIXED_NOREPLACE)
         self.reserved_start, self.reserved_end = start, end
+        RESERVATION.pages = (end - start) // PAGE_SIZE
         try:
             self._run([(SYS_MSEAL, start, end - start, 0, 0, 0, 0)])
         except SysError:
