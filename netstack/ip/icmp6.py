@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING, Final
 
 from netstack.errors import (
     ACCESS,
+    CONNECTION_REFUSED,
     HOST_UNREACHABLE,
     MESSAGE_TOO_LONG,
     NETWORK_UNREACHABLE,
-    PORT_UNREACHABLE,
     PROTOCOL,
     NetError,
 )
+from netstack.ip.ratelimit import ErrorLimiter
 from netstack.packet import CHECKSUM_GOOD, TO_HOST, InPacket, OutPacket
 from netstack.route import Route
-from netstack.transport import IcmpError
+from netstack.transport import IcmpError, Transport
 from netstack.wire import icmp6
 from netstack.wire.address6 import UNSPECIFIED, is_multicast
 from netstack.wire.checksum import checksum, pseudo_header
@@ -25,8 +26,7 @@ from netstack.wire.ipv6 import (
     ICMPV6,
     MINIMUM_MTU,
     PROBLEM_OPTION,
-    HeaderChain,
-    walk,
+    find_upper,
 )
 
 if TYPE_CHECKING:
@@ -37,9 +37,9 @@ CHECKSUM_OFFSET: Final = 2
 # Section 2.4 (c): an error quotes as much as fits into the minimum MTU.
 MAX_QUOTED: Final = MINIMUM_MTU - HEADER_SIZE - icmp6.ERROR_HEADER_SIZE
 
-# Section 2.4 (f): a bucket for each destination, as Linux's inet_peer_xrlim_allow() has it.
-PEER_BURST: Final = 6
-MAX_PEERS: Final = 512
+# net.ipv6.icmp.ratemask: all types but "packet too big".  A kind that `ErrorLimiter` limits,
+# whatever the mask for ICMPv4 says.
+LIMITED_KIND: Final = 255
 
 # tab_unreach of net/ipv6/icmp.c: error by code, and whether it ends a connection.
 UNREACHABLE_ERRORS: Final = (
@@ -47,64 +47,30 @@ UNREACHABLE_ERRORS: Final = (
     (ACCESS, True),
     (HOST_UNREACHABLE, False),
     (HOST_UNREACHABLE, False),
-    (PORT_UNREACHABLE, True),
+    (CONNECTION_REFUSED, True),
     (ACCESS, True),
     (ACCESS, True),
 )
 
 
-class RateLimit:
-    """How many errors may be sent: to one destination, and at all."""
-
-    def __init__(self) -> None:
-        self.peers: dict[bytes, tuple[int, int]] = {}  # saved-up time, and as of when
-        self.global_tokens = 0
-        self.global_as_of_ns = -1
-
-    def may_send(self, peer: bytes, now_ns: int, interval_ns: int) -> bool:
-        """Return whether a destination may be sent an error, and count it."""
-        if not interval_ns:
-            return True
-        saved, as_of = self.peers.pop(peer, (PEER_BURST * interval_ns, now_ns))
-        saved = min(saved + now_ns - as_of, PEER_BURST * interval_ns)
-        allowed = saved >= interval_ns
-        if allowed:
-            saved -= interval_ns
-        while len(self.peers) >= MAX_PEERS:
-            del self.peers[next(iter(self.peers))]
-        self.peers[peer] = (saved, now_ns)
-        return allowed
-
-    def may_send_globally(self, now_ns: int, per_second: int, burst: int) -> bool:
-        """Return whether the host may send one more, and count it."""
-        if self.global_as_of_ns < 0:
-            self.global_tokens = burst * 1_000_000_000
-        else:
-            self.global_tokens += (now_ns - self.global_as_of_ns) * per_second
-        self.global_tokens = min(self.global_tokens, burst * 1_000_000_000)
-        self.global_as_of_ns = now_ns
-        if self.global_tokens < 1_000_000_000:
-            return False
-        self.global_tokens -= 1_000_000_000
-        return True
-
-
-class Icmp6:
+class Icmp6(Transport):
     """The ICMPv6 of a stack."""
 
     def __init__(self, ip: Ipv6) -> None:
         self.ip = ip
         self.stack = ip.stack
         self.counters = ip.stack.counters.icmp6
-        self.limit = RateLimit()
+        self.limiter = ErrorLimiter(ip.stack.environment, ip.stack.settings, self.counters)
         self.echo_ignore_all = False  # net.ipv6.icmp.echo_ignore_all
         self.echo_ignore_multicast = False
-        self.ratelimit_ns = 1_000_000_000  # net.ipv6.icmp.ratelimit
 
     # In.
 
-    def on_packet(self, packet: InPacket) -> None:
-        """Take a message for this host."""
+    def on_packet(self, packet: InPacket) -> bool:
+        self._take(packet)
+        return True
+
+    def _take(self, packet: InPacket) -> None:
         counters = self.counters
         counters.InMsgs += 1
         data = packet.data
@@ -152,7 +118,7 @@ class Icmp6:
         """Give a reply to the ping endpoint that asked; raw endpoints have it already."""
         pings = self.stack.pings.get(6)
         if pings is not None:
-            pings.on_packet(packet)
+            pings.on_reply(packet)
 
     def _on_error(self, packet: InPacket, message: bytes) -> None:
         """Section 2.4 (d): give an error to the protocol whose packet is quoted."""
@@ -164,11 +130,9 @@ class Icmp6:
         destination = quoted[24:40]
         if not self.stack.is_local_address(source):
             return  # not about a packet of ours
-        chain = walk(quoted, 0, len(quoted))
-        if chain.is_malformed or chain.fragment_offset:
+        protocol, transport = find_upper(quoted, 0, len(quoted))
+        if protocol == FRAGMENT:
             return
-        transport = chain.transport + 8 if chain.protocol == FRAGMENT else chain.transport
-        protocol = quoted[chain.transport] if chain.protocol == FRAGMENT else chain.protocol
         code, is_hard = error_of(message[0], message[1])
         error = IcmpError(code, source, destination, protocol, quoted[transport:])
         error.is_hard = is_hard
@@ -179,20 +143,14 @@ class Icmp6:
             # RFC 8201, section 4: below the minimum MTU nothing is believed.
             error.mtu = max(icmp6.word_of(message, 0), MINIMUM_MTU)
             self.ip.counters.InTooBigErrors += 1
-            self._learn_mtu(destination, error.mtu)
-        self._report(error)
-
-    def _learn_mtu(self, destination: bytes, mtu: int) -> None:
-        known = self.stack.path_mtu(destination)
-        if not known or mtu < known:
-            self.stack.note_path_mtu(destination, mtu)
-
-    def _report(self, error: IcmpError) -> None:
-        if error.protocol == ICMPV6:
-            pings = self.stack.pings.get(6)
-            if pings is not None:
-                pings.on_icmp_error(error)
+        elif message[0] == icmp6.PARAMETER_PROBLEM:
+            error.pointer = icmp6.word_of(message, 0)
         self.ip.report_error(error)
+
+    def on_icmp_error(self, error: IcmpError) -> None:
+        pings = self.stack.pings.get(6)
+        if pings is not None:
+            pings.on_icmp_error(error)
 
     # Out.
 
@@ -270,27 +228,16 @@ class Icmp6:
         source = quoted[8:24]
         if source == UNSPECIFIED or is_multicast(source):
             return
-        chain = walk(quoted, 0, len(quoted))
-        if not may_answer(quoted, chain) or not self._is_within_limit(source, kind):
+        if not may_answer(quoted) or not self._is_within_limit(interface, source, kind):
             return
         message = icmp6.build_error(kind, code, word, quoted[:MAX_QUOTED])
         self.send_message(interface, own, source, message)
 
-    def _is_within_limit(self, peer: bytes, kind: int) -> bool:
-        # net.ipv6.icmp.ratemask: all errors but "packet too big", which paths need.
+    def _is_within_limit(self, interface: Interface, peer: bytes, kind: int) -> bool:
+        # Paths with a smaller MTU need every "packet too big".
         if kind == icmp6.PACKET_TOO_BIG:
             return True
-        settings = self.stack.settings
-        now = self.stack.environment.now_ns()
-        if not self.limit.may_send_globally(
-            now, settings.icmp_msgs_per_sec, settings.icmp_msgs_burst
-        ):
-            self.counters.OutRateLimitGlobal += 1
-            return False
-        if not self.limit.may_send(peer, now, self.ratelimit_ns):
-            self.counters.OutRateLimitHost += 1
-            return False
-        return True
+        return self.limiter.allow(peer, LIMITED_KIND, interface.link.is_loopback)
 
     def report_unresolved(self, interface: Interface, data: bytes) -> None:
         """A packet (from its IPv6 header on) was given up: its next hop did not answer."""
@@ -306,16 +253,14 @@ class Icmp6:
                 icmp6.ADDRESS_UNREACHABLE,
             )
             return
-        chain = walk(data, 0, len(data))
-        if chain.is_malformed or chain.protocol == FRAGMENT:
+        protocol, transport = find_upper(data, 0, len(data))
+        if protocol == FRAGMENT:
             return
-        error = IcmpError(
-            HOST_UNREACHABLE, source, data[24:40], chain.protocol, data[chain.transport :]
-        )
+        error = IcmpError(HOST_UNREACHABLE, source, data[24:40], protocol, data[transport:])
         error.offender = source
         error.icmp_type = icmp6.DESTINATION_UNREACHABLE
         error.icmp_code = icmp6.ADDRESS_UNREACHABLE
-        self._report(error)
+        self.ip.report_error(error)
 
 
 def error_of(kind: int, code: int) -> tuple[int, bool]:
@@ -329,17 +274,14 @@ def error_of(kind: int, code: int) -> tuple[int, bool]:
     return PROTOCOL, kind == icmp6.PARAMETER_PROBLEM
 
 
-def may_answer(quoted: bytes, chain: HeaderChain) -> bool:
+def may_answer(quoted: bytes) -> bool:
     """Return whether a packet is no ICMPv6 error or redirect, and no later fragment (2.4 (e))."""
-    if chain.fragment_offset:
+    protocol, transport = find_upper(quoted, 0, len(quoted))
+    if protocol == FRAGMENT:
         return False
-    if chain.protocol == FRAGMENT and len(quoted) > chain.transport + 8:
-        if quoted[chain.transport] != ICMPV6:
-            return True
-        kind = quoted[chain.transport + 8]
-    elif chain.protocol == ICMPV6 and len(quoted) > chain.transport:
-        kind = quoted[chain.transport]
-    else:
-        # Without a type it could be an error: do not answer.
-        return chain.protocol != ICMPV6
+    if protocol != ICMPV6:
+        return True
+    if transport >= len(quoted):
+        return False  # without its type: it could be an error
+    kind = quoted[transport]
     return not icmp6.is_error(kind) and kind != icmp6.REDIRECT

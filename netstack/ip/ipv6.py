@@ -45,7 +45,6 @@ from netstack.wire.ipv6 import (
     FRAGMENT_HEADER_SIZE,
     HEADER_SIZE,
     HOP_BY_HOP,
-    ICMPV6,
     MAX_PAYLOAD,
     MINIMUM_MTU,
     NO_NEXT_HEADER,
@@ -172,10 +171,6 @@ class Ipv6(NetworkProtocol):
         raws = self.stack.raw_endpoints(6, protocol)
         for raw in raws:
             raw.on_packet(packet)
-        if protocol == ICMPV6:
-            self.counters.InDelivers += 1
-            self.icmp.on_packet(packet)
-            return
         transport = self.stack.transports.get(protocol)
         if transport is not None:
             self.counters.InDelivers += 1

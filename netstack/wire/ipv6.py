@@ -18,6 +18,8 @@ ICMPV6: Final = 58
 NO_NEXT_HEADER: Final = 59
 DESTINATION_OPTIONS: Final = 60
 
+EXTENSION_HEADERS: Final = (HOP_BY_HOP, ROUTING, FRAGMENT, DESTINATION_OPTIONS)
+
 # Codes of ICMPv6 "parameter problem", RFC 4443, 3.4.
 PROBLEM_FIELD: Final = 0
 PROBLEM_NEXT_HEADER: Final = 1
@@ -231,6 +233,27 @@ def _read_option(chain: HeaderChain, data: bytes, network: int, at: int, option:
         chain.problem = PROBLEM_OPTION
         chain.problem_at = option
     return False
+
+
+def find_upper(data: bytes, network: int, end: int) -> tuple[int, int]:
+    """Return the protocol behind all extension headers, and where it begins.
+
+    Nothing is checked: this is to tell what a packet was that cannot be processed.
+    Behind a later fragment nothing is known: the protocol is then FRAGMENT.
+    """
+    protocol = data[network + 6]
+    at = network + HEADER_SIZE
+    for _ in range(MAX_EXTENSION_HEADERS):
+        if protocol not in EXTENSION_HEADERS or end - at < 8:
+            break
+        size = 8 + data[at + 1] * 8
+        if protocol == FRAGMENT:
+            if data[at + 2] or data[at + 3] & 0xF8:
+                break
+            size = FRAGMENT_HEADER_SIZE
+        protocol = data[at]
+        at += size
+    return protocol, at
 
 
 def unfragmentable_length(data: bytes, network: int, end: int) -> int:

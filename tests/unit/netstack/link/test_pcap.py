@@ -4,6 +4,7 @@ import struct
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from netstack.link.pcap import (
     DIRECTION_IN,
     DIRECTION_OUT,

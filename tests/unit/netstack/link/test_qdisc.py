@@ -131,7 +131,9 @@ def test_fifo_is_limited_in_bytes_too():
 
 
 def test_the_bucket_starts_full_and_then_keeps_the_rate():
-    clock, wire, interface, queue = setup(lambda wire, clock: TokenBucket(wire, clock, 125_000, 10_000))
+    clock, wire, interface, queue = setup(
+        lambda wire, clock: TokenBucket(wire, clock, 125_000, 10_000)
+    )
     began = clock.now
     for _ in range(200):
         assert interface.send_frame(frame_of(1000))
@@ -147,7 +149,9 @@ def test_the_bucket_starts_full_and_then_keeps_the_rate():
 
 def test_no_rounding_adds_up():
     clock, wire, interface, _queue = setup(
-        lambda wire, clock: TokenBucket(wire, clock, 999_983, 1514, limit_packets=100_000, limit_bytes=1 << 30)
+        lambda wire, clock: TokenBucket(
+            wire, clock, 999_983, 1514, limit_packets=100_000, limit_bytes=1 << 30
+        )
     )
     began = clock.now
     for _ in range(2100):
