@@ -1,23 +1,97 @@
 """The loopback device: what is sent comes back (RFC 1122, 3.2.1.3 (g))."""
 
-from collections import deque
-from typing import Final
+from __future__ import annotations
 
-from netstack.environment import Timer
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from netstack.environment import Environment, Timer
 from netstack.link.base import Link
 from netstack.packet import OutFrame
 
+if TYPE_CHECKING:
+    from netstack.interface import Interface
+
 MTU: Final = 65536  # as Linux's lo
 MAX_QUEUED: Final = 1000  # frames; net.core.netdev_max_backlog
+ROUNDS: Final = 64  # of answers to answers that one `flush` delivers
+
+
+class Delivery:
+    """A frame on its way back into the stack."""
+
+    def __init__(self, interface: Interface, data: bytes, gso_size: int, ethertype: int) -> None:
+        self.interface = interface
+        self.data = data
+        self.gso_size = gso_size
+        self.ethertype = ethertype  # of a frame without link header; 0: a whole frame
+
+
+class DeliveryQueue(Timer):
+    """What the stack sent to itself.
+
+    Frames are delivered from here, never from within `send`: a transport that
+    answered from within its peer's call to send would find that peer in the
+    middle of its work.  The queue is emptied by a timer that is due at once,
+    or by `flush`, which the owner may call after an operation.
+    """
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__()
+        self.environment = environment
+        self.queue: deque[Delivery] = deque()
+        self.refused: list[Interface] = []  # told when there is room again
+        self._flushing = False
+
+    def push(self, interface: Interface, data: bytes, gso_size: int, ethertype: int) -> bool:
+        """Queue a frame; False if there is no room."""
+        if len(self.queue) >= MAX_QUEUED:
+            if interface not in self.refused:
+                self.refused.append(interface)
+            return False
+        self.queue.append(Delivery(interface, data, gso_size, ethertype))
+        if not self.deadline_ns:
+            self.environment.arm(self, self.environment.now_ns() + 1)
+        return True
+
+    def deliver(self) -> int:
+        """Deliver what is queued now, not what that causes to be sent; return how many frames."""
+        count = len(self.queue)
+        for _ in range(count):
+            item = self.queue.popleft()
+            if item.ethertype:
+                item.interface.receive_looped(item.data, item.ethertype)
+            else:
+                item.interface.receive(item.data, checksum_good=True, gso_size=item.gso_size)
+        refused = self.refused
+        if refused:
+            self.refused = []
+            for interface in refused:
+                interface.on_room()
+        return count
+
+    def flush(self) -> None:
+        """Deliver what is queued and what that causes, up to a limit."""
+        if self._flushing:
+            return
+        self._flushing = True
+        try:
+            for _ in range(ROUNDS):
+                if not self.deliver():
+                    self.environment.disarm(self)
+                    break
+        finally:
+            self._flushing = False
+
+    def fire(self) -> None:
+        if not self._flushing:
+            self.deliver()
+        if self.queue and not self.deadline_ns:
+            self.environment.arm(self, self.environment.now_ns() + 1)
 
 
 class Loopback(Link):
-    """Frames are delivered from a queue, never from within `send`.
-
-    A transport that answered from within its peer's call to send would find
-    that peer in the middle of its work.  The queue is emptied by a timer that
-    is due at once, or by `Stack.flush`, which the owner calls after an operation.
-    """
+    """Linux's lo: frames have an Ethernet header of zeros."""
 
     def __init__(self) -> None:
         super().__init__(MTU, bytes(6))
@@ -25,49 +99,10 @@ class Loopback(Link):
         self.is_loopback = True
         self.sends_checksums = True
         self.gso_max = 65536
-        self.queue: deque[OutFrame] = deque()
-        self.was_full = False
-        self._timer = DeliveryTimer(self)
 
     def send(self, frame: OutFrame) -> bool:
         interface = self.interface
-        if len(self.queue) >= MAX_QUEUED or interface is None:
-            self.was_full = True
-            return False
-        self.queue.append(frame)
-        if not self._timer.deadline_ns:
-            environment = interface.stack.environment
-            environment.arm(self._timer, environment.now_ns() + 1)
-        return True
-
-    def deliver(self) -> int:
-        """Deliver what is queued now, not what that causes to be sent; return how many frames."""
-        interface = self.interface
         if interface is None:
-            return 0
-        count = len(self.queue)
-        for _ in range(count):
-            if not self.queue:
-                break  # the interface went down
-            frame = self.queue.popleft()
-            interface.receive(
-                frame.header + frame.payload, checksum_good=True, gso_size=frame.gso_size
-            )
-        if self.was_full and count:
-            self.was_full = False
-            interface.on_room()
-        return count
-
-
-class DeliveryTimer(Timer):
-    """Empties the queue of a loopback device."""
-
-    def __init__(self, link: Loopback) -> None:
-        super().__init__()
-        self.link = link
-
-    def fire(self) -> None:
-        self.link.deliver()
-        if self.link.queue and self.link.interface is not None and not self.deadline_ns:
-            environment = self.link.interface.stack.environment
-            environment.arm(self, environment.now_ns() + 1)
+            return True  # lost: it was removed
+        data = frame.header + frame.payload
+        return interface.stack.deliveries.push(interface, data, frame.gso_size, 0)
