@@ -72,6 +72,7 @@ class Interface:
         self.reachable_time_ns = 0
         self.retrans_time_ns = 0
         self._waiting: deque[RoomListener] = deque()
+        self._modes: dict[int, int] = {}  # users of IFF_PROMISC and IFF_ALLMULTI
         link.interface = self
 
     def is_up(self) -> bool:
@@ -93,6 +94,17 @@ class Interface:
         if not self.link.has_header:
             return b""
         return destination + self.link.address + ethertype.to_bytes(2, "big")
+
+    def add_mode(self, flag: int) -> None:
+        """One user more of IFF_PROMISC or IFF_ALLMULTI."""
+        self._modes[flag] = self._modes.get(flag, 0) + 1
+        self.flags |= flag
+
+    def drop_mode(self, flag: int) -> None:
+        """One user less."""
+        self._modes[flag] -= 1
+        if not self._modes[flag]:
+            self.flags &= ~flag
 
     # In.
 
@@ -132,6 +144,17 @@ class Interface:
         if handler is None:
             counters.rx_nohandler += 1
             return
+        handler.on_frame(packet)
+
+    def receive_looped(self, data: bytes, ethertype: int) -> None:
+        """Take a copy of a multicast or broadcast packet of our own, without link header."""
+        handler = self.stack.handlers.get(ethertype)
+        if handler is None or not self.flags & IFF_UP:
+            return
+        packet = InPacket(self, data)
+        packet.kind = TO_MULTICAST
+        packet.checksum = CHECKSUM_GOOD
+        packet.is_looped = True
         handler.on_frame(packet)
 
     def _parse_link_header(self, packet: InPacket) -> int:

@@ -51,6 +51,9 @@ class InPacket:
         self.destination = b""
         self.ttl = 0  # or hop limit
         self.tos = 0  # or traffic class
+        self.is_broadcast = False  # the destination is a broadcast address
+        self.is_looped = False  # a copy of what this host sent to a group
+        self.options = b""  # of the IPv4 header
 
 
 class OutPacket:
@@ -71,6 +74,8 @@ class OutPacket:
         self.dont_fragment = False
         self.ipv4_options = b""
         self.flow_label = 0
+        self.multicast_loop = True  # IP_MULTICAST_LOOP
+        self.stays_here = False  # a TTL of zero: only for members on this host
 
 
 class OutFrame:

@@ -23,6 +23,7 @@ from netstack.errors import (
 )
 from netstack.interface import IFF_RUNNING, IFF_UP, Interface, InterfaceAddress
 from netstack.link.base import Link
+from netstack.link.loopback import DeliveryQueue
 from netstack.multicast import forget_interface
 from netstack.network import FrameHandler, NetworkProtocol
 from netstack.packet import OutPacket
@@ -32,8 +33,8 @@ from netstack.settings import Settings
 from netstack.transport import Transport
 
 if TYPE_CHECKING:
-    from netstack.link.loopback import Loopback
     from netstack.packet_socket import PacketEndpoint
+    from netstack.ping import PingTable
     from netstack.raw import RawEndpoint
 
 # Routes kept for endpoints that are not connected, and paths with a known MTU.
@@ -66,7 +67,6 @@ class Stack:
         self.counters = Counters()
         self.interfaces: dict[int, Interface] = {}
         self.loopback: Interface | None = None
-        self.loopback_link: Loopback | None = None
         self.networks: dict[int, NetworkProtocol] = {}  # by version: 4, 6
         self.handlers: dict[int, FrameHandler] = {}  # by ethertype
         self.transports: dict[int, Transport] = {}
@@ -79,7 +79,8 @@ class Stack:
         self._routes: dict[RouteKey, Route] = {}
         self._path_mtus: dict[bytes, tuple[int, int]] = {}  # MTU, and when it is forgotten
         self._path_timer = PathMtuTimer(self)
-        self._flushing = False
+        self.deliveries = DeliveryQueue(environment)
+        self.pings: dict[int, PingTable] = {}  # by version
 
     # What is registered.
 
@@ -146,7 +147,6 @@ class Stack:
         self.interfaces.pop(interface.index, None)
         if self.loopback is interface:
             self.loopback = None
-            self.loopback_link = None
         self.changed()
         self._tell_link(interface, True)
 
@@ -331,16 +331,7 @@ class Stack:
 
         Whoever calls into the stack may call this afterwards instead of waiting for the timer.
         """
-        link = self.loopback_link
-        if link is None or self._flushing:
-            return
-        self._flushing = True
-        try:
-            for _ in range(64):
-                if not link.deliver():
-                    break
-        finally:
-            self._flushing = False
+        self.deliveries.flush()
 
     # Observers.
 

@@ -3,10 +3,12 @@
 import heapq
 import random
 
+from netstack.build import new_stack
 from netstack.environment import Environment, Listener, Timer
-from netstack.interface import Interface
+from netstack.interface import Interface, InterfaceAddress
 from netstack.link.base import Link
 from netstack.packet import OutFrame
+from netstack.ping import PingEndpoint
 from netstack.wire import checksum as sums
 
 SECOND = 1_000_000_000
@@ -149,3 +151,46 @@ def deliver(interface: Interface, *frames: bytes) -> None:
     """Have an interface receive frames."""
     for frame in frames:
         interface.receive(frame)
+
+
+class Host:
+    """A stack with one interface."""
+
+    def __init__(
+        self, environment: VirtualEnvironment, link: Link, host: bytes = b"", length: int = 24
+    ) -> None:
+        self.environment = environment
+        self.stack, self.udp = new_stack(environment)
+        self.link = link
+        self.interface = self.stack.add_interface("eth0", link)
+        self.stack.set_up(self.interface)
+        if host:
+            self.stack.add_address(self.interface, InterfaceAddress(host, length))
+
+    def ping(self) -> PingEndpoint:
+        return self.stack.pings[4].new_endpoint()
+
+    def receive(self, *frames: bytes) -> None:
+        deliver(self.interface, *frames)
+
+
+def ip(text: str) -> bytes:
+    """Return an IPv4 address."""
+    return bytes(int(part) for part in text.split("."))
+
+
+class Pair:
+    """Two hosts on one wire: 10.0.0.1 and 10.0.0.2."""
+
+    def __init__(self, mtu: int = 1500) -> None:
+        self.environment = VirtualEnvironment()
+        left, right = wire(self.environment, mtu)
+        self.left = Host(self.environment, left, ip("10.0.0.1"))
+        self.right = Host(self.environment, right, ip("10.0.0.2"))
+        self.wire_left, self.wire_right = left, right
+        self.run()
+        left.frames.clear()
+        right.frames.clear()
+
+    def run(self, delta_ns: int = SECOND // 100) -> None:
+        self.environment.advance(delta_ns)
