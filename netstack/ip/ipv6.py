@@ -63,6 +63,7 @@ from netstack.wire.ipv6 import (
 if TYPE_CHECKING:
     from netstack.stack import Stack
 
+EVERYBODY: Final = (ALL_NODES, ALL_NODES_OF_INTERFACE)
 MLD_KINDS: Final = (icmp6.MLD_QUERY, icmp6.MLD_REPORT, icmp6.MLD_DONE, icmp6.MLD2_REPORT)
 
 FRAGMENT_TIMEOUT_NS: Final = 60_000_000_000  # RFC 8200, 4.5; net.ipv6.ip6frag_time
