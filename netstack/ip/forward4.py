@@ -78,7 +78,7 @@ class Forwarder4:
         body = packet.data[body_at : packet.end]
         try:
             if len(header) + len(body) > route.mtu:
-                sent = self.network.send_fragments(route, header, body, None)
+                sent = self.network.send_fragments(route, header, body, None, route.mtu)
             else:
                 frame = OutFrame(ETHERTYPE_IPV4, header, body)
                 sent = self.network.transmit(route, frame)

@@ -45,6 +45,16 @@ def test_joining_and_leaving_is_told_twice_in_version_3():
     assert host.interface.groups == {}
 
 
+def test_joining_one_source_is_one_change():
+    host = capture()
+    endpoint = host.udp.new_endpoint(4)
+    endpoint.join_source(GROUP, ip("10.0.0.9"), host.interface.index)
+    ((_, message),) = messages(host)
+    assert message[8:] == bytes.fromhex("05000001ef0102030a000009")
+    endpoint.leave_source(GROUP, ip("10.0.0.9"), host.interface.index)
+    assert host.interface.groups == {}
+
+
 def test_a_second_member_says_nothing_new():
     host = capture()
     member(host)

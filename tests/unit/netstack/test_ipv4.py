@@ -77,6 +77,18 @@ def test_martians_are_dropped():
     assert endpoint.receive().source.host == ip("0.0.0.0")
 
 
+def test_reverse_path_filter():
+    host, endpoint = listening()
+    host.stack.settings.rp_filter = 1
+    host.receive(packet(17, UDP))
+    assert endpoint.receive() is not None
+    host.receive(packet(17, UDP, ip("172.16.0.1")))
+    assert endpoint.receive() is None
+    host.stack.settings.rp_filter = 0
+    host.receive(packet(17, UDP, ip("172.16.0.1")))
+    assert endpoint.receive() is not None
+
+
 def test_unicast_in_a_broadcast_frame_and_other_hosts_frames_are_dropped():
     host, endpoint = listening()
     good = packet(17, UDP)

@@ -134,6 +134,11 @@ def test_large_datagrams_are_fragmented_unless_forbidden():
     assert server.receive().payload == payload
     assert pair.right.stack.counters.ip4.ReasmOKs == 1
     assert pair.left.stack.counters.ip4.FragCreates == 45
+    flags = [frame[20:22] for frame in pair.wire_left.frames if frame[12:14] == b"\x08\0"]
+    assert flags[0] == b"\x20\0"
+    client.send(b"small", Address(ip("10.0.0.2"), 5))
+    pair.run()
+    assert pair.wire_left.frames[-1][20:22] == b"\x40\0"  # WANT: do not fragment, if it fits
     client.path_mtu_discovery = PMTUDISC_DO
     fails(errors.MESSAGE_TOO_LONG, client.send, payload, Address(ip("10.0.0.2"), 5))
     fails(errors.MESSAGE_TOO_LONG, client.send, bytes(65508), Address(ip("10.0.0.2"), 5))
