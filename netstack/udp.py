@@ -70,16 +70,15 @@ class UdpEndpoint(DatagramEndpoint):
     def connect(self, address: Address) -> None:
         """connect(2): sets the peer; what others send is no longer received."""
         target = self.normal_target(address)
-        if self.remote is not None:
-            self.transport.unlink_flow(self)
-            self.remote = None
-            if not self.is_host_bound:
-                self.local_host = b""
+        # As in Linux the address of an earlier connect stays; a failure changes nothing.
         route = self.find_route(target, None)
-        if self.binding is None:
-            self.transport.bind(self, 0, 0)
+        binding = self.binding
+        if binding is None:
+            binding = self.transport.bind(self, 0, 0)
+        self.transport.unlink_flow(self)
         if not self.local_host:
             self.local_host = route.source
+            binding.host = route.source
         self.remote = target
         self._route = route
         self.transport.link_flow(self)
@@ -91,7 +90,9 @@ class UdpEndpoint(DatagramEndpoint):
         self._route = None
         if not self.is_host_bound:
             self.local_host = b""
-        if not self.is_port_bound and not self.is_host_bound:
+            if self.binding is not None:
+                self.binding.host = b""
+        if not self.is_port_bound:
             self.transport.unbind(self)
 
     # Sending.
