@@ -28,7 +28,7 @@ from netstack.errors import (
     NetError,
 )
 from netstack.interface import Interface
-from netstack.multicast import Membership, MembershipList, change
+from netstack.multicast import MAX_GROUPS, Membership, MembershipList, change
 from netstack.packet import InPacket, OutPacket
 from netstack.ports import ANY_BOTH, ANY_IPV4, ANY_IPV6
 from netstack.route import BROADCAST, MULTICAST, Route
@@ -136,7 +136,9 @@ class DatagramEndpoint(Endpoint):
         self.tos = 0
         self.hop_limit = 0
         self.traffic_class = 0
-        self.path_mtu_discovery = PMTUDISC_WANT
+        self.path_mtu_discovery = (
+            PMTUDISC_DONT if stack.settings.ip_no_pmtu_disc else PMTUDISC_WANT
+        )  # IP_MTU_DISCOVER
         self.broadcast = False  # SO_BROADCAST
         self.multicast_ttl = 1
         self.multicast_loop = True
@@ -373,6 +375,22 @@ class DatagramEndpoint(Endpoint):
             raise NetError(NOT_CONNECTED)
         return self.remote
 
+    def set_ipv4_options(self, options: bytes) -> None:
+        """IP_OPTIONS; NetError(INVALID) if they are too long, malformed, or a source route."""
+        if (
+            len(options) > wire4.MAX_OPTIONS
+            or wire4.check_options(options) >= 0
+            or wire4.has_source_route(options)
+        ):
+            raise NetError(INVALID)
+        self.ipv4_options = options + bytes(-len(options) % 4)
+
+    def path_mtu(self) -> int:
+        """Return the MTU of the path to the peer (IP_MTU, IPV6_MTU); NetError(NOT_CONNECTED)."""
+        if self.remote is None:
+            raise NetError(NOT_CONNECTED)
+        return self.route_to(self.remote, None).mtu
+
     # Sending.
 
     def prepare(self, packet: OutPacket, route: Route, options: SendOptions | None) -> None:
@@ -396,6 +414,8 @@ class DatagramEndpoint(Endpoint):
             packet.ipv4_options = self.ipv4_options
         mode = self.path_mtu_discovery
         packet.dont_fragment = mode in {PMTUDISC_DO, PMTUDISC_PROBE}
+        packet.discovers_mtu = mode == PMTUDISC_WANT
+        packet.ignores_path_mtu = mode >= PMTUDISC_PROBE
 
     def dispatch(self, route: Route, packet: OutPacket) -> bool:
         """Send a packet; False: no room, and the listener will be told (EVENT_OUT)."""
@@ -415,11 +435,8 @@ class DatagramEndpoint(Endpoint):
 
     def join_group(self, group: bytes, interface_index: int = 0) -> None:
         """IP_ADD_MEMBERSHIP: INVALID, NO_SUCH_DEVICE, ADDRESS_IN_USE, NO_BUFFERS."""
-        self.memberships.join(
-            self.group_interface(group, interface_index),
-            group,
-            self.stack.settings.igmp_max_memberships if len(group) == 4 else 1 << 16,
-        )
+        interface = self.group_interface(group, interface_index)
+        self.memberships.join(interface, group, self._group_limit(group))
 
     def leave_group(self, group: bytes, interface_index: int = 0) -> None:
         """IP_DROP_MEMBERSHIP, IPV6_LEAVE_GROUP: ADDRESS_NOT_AVAILABLE when not joined."""
@@ -430,9 +447,9 @@ class DatagramEndpoint(Endpoint):
         interface = self.group_interface(group, interface_index)
         item = self.memberships.find(interface, group)
         if item is None:
-            self.join_group(group, interface.index)
-            item = self._membership(interface, group)
-            change(item, False, frozenset((source,)))
+            limit = self._group_limit(group)
+            sources = frozenset((source,))
+            self.memberships.join(interface, group, limit, is_exclude=False, sources=sources)
             return
         if item.is_exclude:
             raise NetError(INVALID)
@@ -479,6 +496,9 @@ class DatagramEndpoint(Endpoint):
         if len(sources) > self.stack.settings.igmp_max_msf:
             raise NetError(NO_BUFFERS)
         change(item, is_exclude, sources)
+
+    def _group_limit(self, group: bytes) -> int:
+        return self.stack.settings.igmp_max_memberships if len(group) == 4 else MAX_GROUPS
 
     def _set_sources(self, item: Membership, sources: frozenset[bytes]) -> None:
         if len(sources) > self.stack.settings.igmp_max_msf:

@@ -134,13 +134,21 @@ class MembershipList:
                 return item
         return None
 
-    def join(self, interface: Interface, address: bytes, limit: int) -> None:
+    def join(
+        self,
+        interface: Interface,
+        address: bytes,
+        limit: int,
+        *,
+        is_exclude: bool = True,
+        sources: frozenset[bytes] = NO_SOURCES,
+    ) -> None:
         """IP_ADD_MEMBERSHIP: ADDRESS_IN_USE when joined already, NO_BUFFERS at the limit."""
         if self.find(interface, address) is not None:
             raise NetError(ADDRESS_IN_USE)
         if len(self.items) >= limit:
             raise NetError(NO_BUFFERS)
-        self.items.append(join(interface, address))
+        self.items.append(join(interface, address, is_exclude=is_exclude, sources=sources))
 
     def leave(self, interface: Interface, address: bytes) -> None:
         """IP_DROP_MEMBERSHIP: ADDRESS_NOT_AVAILABLE when not joined."""

@@ -107,10 +107,13 @@ class NetworkProtocol(FrameHandler):
         """Return the next hop of a route; NetError(NO_BUFFERS) if the table is full."""
 
     def transmit(self, route: Route, frame: OutFrame) -> bool:
-        """Send a frame without link header to a route's next hop."""
+        """Send a frame without link header to a route's next hop; False: no room."""
         neighbour = route.neighbour
         if neighbour is None or neighbour.is_dead:
-            neighbour = self.make_neighbour(route)
+            try:
+                neighbour = self.make_neighbour(route)
+            except NetError:
+                return True  # lost, and counted by the table: it is full
             route.neighbour = neighbour
         return neighbour.send(frame)
 

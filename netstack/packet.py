@@ -71,7 +71,9 @@ class OutPacket:
         self.gso_size = 0  # payload bytes of each segment when there are several; TCP only
         self.ttl = 0  # 0: the default
         self.tos = 0
-        self.dont_fragment = False
+        self.dont_fragment = False  # fails rather than being fragmented
+        self.discovers_mtu = False  # IPv4: may not be fragmented on its way, if it fits the path
+        self.ignores_path_mtu = False  # only the interface's MTU counts (IP_PMTUDISC_PROBE)
         self.ipv4_options = b""
         self.flow_label = 0
         self.multicast_loop = True  # IP_MULTICAST_LOOP

@@ -60,19 +60,25 @@ class UdpEndpoint(DatagramEndpoint):
         self.is_host_bound = bool(host)
         self.is_port_bound = address.port != 0
 
+    def set_interface(self, interface_index: int) -> None:
+        """SO_BINDTODEVICE, also of an endpoint that is bound already; 0: any."""
+        self.interface_index = interface_index
+        self._route = None
+        if self.binding is not None:
+            self.binding.interface_index = interface_index
+
     def connect(self, address: Address) -> None:
         """connect(2): sets the peer; what others send is no longer received."""
         target = self.normal_target(address)
-        if self.remote is not None:
-            self.transport.unlink_flow(self)
-            self.remote = None
-            if not self.is_host_bound:
-                self.local_host = b""
+        # As in Linux the address of an earlier connect stays; a failure changes nothing.
         route = self.find_route(target, None)
-        if self.binding is None:
-            self.transport.bind(self, 0, 0)
+        binding = self.binding
+        if binding is None:
+            binding = self.transport.bind(self, 0, 0)
+        self.transport.unlink_flow(self)
         if not self.local_host:
             self.local_host = route.source
+            binding.host = route.source
         self.remote = target
         self._route = route
         self.transport.link_flow(self)
@@ -84,7 +90,9 @@ class UdpEndpoint(DatagramEndpoint):
         self._route = None
         if not self.is_host_bound:
             self.local_host = b""
-        if not self.is_port_bound and not self.is_host_bound:
+            if self.binding is not None:
+                self.binding.host = b""
+        if not self.is_port_bound:
             self.transport.unbind(self)
 
     # Sending.
@@ -255,7 +263,7 @@ class UdpTransport(Transport):
         if endpoint is None:
             counters.NoPorts += 1
             return False
-        self._give(endpoint, packet, source_port, data[at + 8 : end])
+        self._give(endpoint, packet, source_port, data[at + 8 : end], False)
         return True
 
     def _checksum_is_good(self, packet: InPacket, at: int, end: int) -> bool:
@@ -268,12 +276,21 @@ class UdpTransport(Transport):
         return checksum(data[at:end], total) == 0
 
     def _give(
-        self, endpoint: UdpEndpoint, packet: InPacket, source_port: int, payload: bytes
+        self,
+        endpoint: UdpEndpoint,
+        packet: InPacket,
+        source_port: int,
+        payload: bytes,
+        is_group: bool,
     ) -> None:
         scope = 0
         if packet.version == 6 and packet.source[0] == 0xFE and packet.source[1] & 0xC0 == 0x80:
             scope = packet.interface.index
         datagram = Datagram(payload, Address(packet.source, source_port, scope), packet)
+        if is_group:
+            network = self.stack.networks[packet.version]
+            datagram.is_multicast = True
+            datagram.local = network.select_source(packet.interface, packet.source)
         counters = self.counters_of(packet.version)
         if endpoint.enqueue(datagram):
             counters.InDatagrams += 1
@@ -339,7 +356,7 @@ class UdpTransport(Transport):
             if is_group and not endpoint.wants_group(packet):
                 continue
             taken = True
-            self._give(endpoint, packet, source_port, payload)
+            self._give(endpoint, packet, source_port, payload, True)
         if not taken:
             self.counters_of(packet.version).IgnoredMulti += 1
 

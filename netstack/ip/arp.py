@@ -63,10 +63,10 @@ class Arp(Resolver):
             return
         for frame in frames:
             packet = frame.header + frame.payload
-            if len(packet) < 20 or len(packet) < (packet[0] & 0x0F) * 4 + 8:
-                continue
             source = packet[12:16]
             if self.stack.is_local_address(source):
+                if len(packet) < (packet[0] & 0x0F) * 4 + 8:
+                    continue  # too short to tell whose it is
                 error = IcmpError(
                     HOST_UNREACHABLE,
                     source,

@@ -126,8 +126,10 @@ class Ipv4(NetworkProtocol):
         interface: Interface | None = None
         if interface_index:
             interface = self.stack.interfaces.get(interface_index)
-            if interface is None or not interface.flags & IFF_UP:
+            if interface is None:
                 raise NetError(NO_SUCH_DEVICE)
+            if not interface.flags & IFF_UP:
+                raise NetError(NETWORK_UNREACHABLE)
         elif source:
             interface = self.stack.find_address_interface(source)
         if interface is None:
@@ -178,7 +180,8 @@ class Ipv4(NetworkProtocol):
         if total > wire.MAX_LENGTH and not packet.gso_size:
             raise NetError(MESSAGE_TOO_LONG)
         self.counters.OutRequests += 1
-        must_split = total > route.mtu and not packet.gso_size
+        mtu = route.interface.mtu if packet.ignores_path_mtu else route.mtu
+        must_split = total > mtu and not packet.gso_size
         if must_split and packet.dont_fragment:
             self.counters.FragFails += 1
             raise NetError(MESSAGE_TOO_LONG)
@@ -196,11 +199,11 @@ class Ipv4(NetworkProtocol):
             ttl,
             packet.tos,
             ident,
-            wire.DF if packet.dont_fragment else 0,
+            wire.DF if packet.dont_fragment or packet.discovers_mtu and not must_split else 0,
             options,
         )
         if must_split:
-            return self.send_fragments(route, head, header + packet.payload, packet)
+            return self.send_fragments(route, head, header + packet.payload, packet, mtu)
         frame = OutFrame(ETHERTYPE_IPV4, head + header, packet.payload)
         if by_link:
             frame.checksum_start = len(head)
@@ -241,7 +244,7 @@ class Ipv4(NetworkProtocol):
         return self.transmit(route, frame)
 
     def send_fragments(
-        self, route: Route, head: bytes, body: bytes, packet: OutPacket | None
+        self, route: Route, head: bytes, body: bytes, packet: OutPacket | None, mtu: int
     ) -> bool:
         """Send a packet in pieces that fit the path (RFC 791, 3.2; also one that we forward).
 
@@ -254,7 +257,7 @@ class Ipv4(NetworkProtocol):
         position = 0
         while position < len(body):
             kept = options if position == 0 else later
-            room = (route.mtu - wire.HEADER_LENGTH - len(kept)) & ~7
+            room = (mtu - wire.HEADER_LENGTH - len(kept)) & ~7
             if room <= 0:
                 self.counters.FragFails += 1
                 raise NetError(MESSAGE_TOO_LONG)
@@ -396,7 +399,17 @@ class Ipv4(NetworkProtocol):
             return True
         if destination[0] == 0 or (destination[0] >= 240 and kind != BROADCAST):
             return True
-        return self.kind_of(source) != OTHER
+        return self.kind_of(source) != OTHER or not self._passes_reverse_path(packet)
+
+    def _passes_reverse_path(self, packet: InPacket) -> bool:
+        """Return whether answers would go (through the same interface): rp_filter, RFC 3704."""
+        mode = self.stack.settings.rp_filter
+        if not mode:
+            return True
+        entry = self.routing.lookup(packet.source)
+        if entry is None:
+            return False
+        return mode == 2 or entry.interface is packet.interface
 
     def _take_group(self, packet: InPacket) -> None:
         counters = self.counters
