@@ -41,6 +41,7 @@ from netstack.wire.address6 import (
     needs_scope,
 )
 from netstack.wire.ipv6 import (
+    EXTENSION_HEADERS,
     FRAGMENT,
     FRAGMENT_HEADER_SIZE,
     HEADER_SIZE,
@@ -162,23 +163,31 @@ class Ipv6(NetworkProtocol):
 
     def _deliver(self, packet: InPacket) -> None:
         """Give a packet, or the whole of which it is the last fragment, to its protocol."""
-        chain = walk(packet.data, packet.network, packet.end)
+        data = packet.data
+        network = packet.network
+        if data[network + 6] not in EXTENSION_HEADERS:
+            packet.transport = network + HEADER_SIZE
+            packet.protocol = data[network + 6]
+            self._give(packet, network + 6)
+            return
+        chain = walk(data, network, packet.end)
         if chain.is_malformed:
             self._answer_malformed(packet, chain)
             return
         packet.transport = chain.transport
         packet.protocol = chain.protocol
-        if chain.protocol == FRAGMENT:
-            whole = self._reassemble(packet, chain)
-            if whole is not None:
-                self._deliver(whole)
+        if chain.protocol != FRAGMENT:
+            self._give(packet, chain.next_header_at)
             return
-        if chain.protocol == NO_NEXT_HEADER:
-            return
-        self._give(packet, chain)
+        whole = self._reassemble(packet, chain)
+        if whole is not None:
+            self._deliver(whole)
 
-    def _give(self, packet: InPacket, chain: HeaderChain) -> None:
-        protocol = chain.protocol
+    def _give(self, packet: InPacket, named_at: int) -> None:
+        """Give a packet to its protocol, which the byte at `named_at` names."""
+        protocol = packet.protocol
+        if protocol == NO_NEXT_HEADER:
+            return
         if packet.destination[0] == 0xFF and self._is_filtered(packet, protocol):
             return
         raws = self.stack.raw_endpoints(6, protocol)
@@ -193,7 +202,7 @@ class Ipv6(NetworkProtocol):
             self.counters.InDelivers += 1
         else:
             self.counters.InUnknownProtos += 1
-            self._send_problem(packet, PROBLEM_NEXT_HEADER, chain.next_header_at)
+            self._send_problem(packet, PROBLEM_NEXT_HEADER, named_at)
 
     def _answer_malformed(self, packet: InPacket, chain: HeaderChain) -> None:
         self.counters.InHdrErrors += 1
@@ -278,7 +287,11 @@ class Ipv6(NetworkProtocol):
         if not self.stack.settings.ipv6_forwarding or packet.kind != TO_HOST:
             self.counters.InAddrErrors += 1
             return
-        if packet.source == UNSPECIFIED or interface.link.is_loopback:
+        if (
+            packet.source == UNSPECIFIED
+            or is_link_local(packet.destination)
+            or interface.link.is_loopback
+        ):
             self.counters.InAddrErrors += 1
             return
         if packet.ttl <= 1:

@@ -15,7 +15,7 @@ from netstack.errors import (
 from netstack.interface import InterfaceAddress
 from netstack.route import RouteEntry
 from netstack.wire.address6 import LOOPBACK
-from tests.unit.netstack.harness import SECOND
+from tests.unit.netstack.harness import SECOND, CaptureLink
 from tests.unit.netstack.world6 import (
     LEFT_LINK_LOCAL,
     PEER,
@@ -280,6 +280,19 @@ def test_what_cannot_be_forwarded_is_answered(destination, hop_limit, payload, k
     assert (error.kind, error.message[1], error.destination) == (kind, code, other)
     if kind == 2:
         assert error.message[4:8] == (1500).to_bytes(4, "big")
+
+
+def test_link_local_packets_are_not_forwarded():
+    _environment, left, _right = forwarder()
+    left.eth.receive(frame(ip_packet(FAR, RIGHT_LINK_LOCAL, 59, b"")))
+    assert left.link.frames == []
+    right_side = left.stack.add_interface("eth1", CaptureLink(1500, b"\x02\0\0\0\0\x77"))
+    left.stack.set_up(right_side)
+    left.stack.add_route(RouteEntry(FAR, 128, right_side, b""))
+    left.ip.neighbours.add_permanent(left.eth, PEER, b"\x02\0\0\0\0\x99")
+    left.eth.receive(frame(ip_packet(PEER, FAR, 59, b"")))
+    (error,) = seen(left.link.frames)
+    assert (error.kind, error.message[1]) == (1, 2)
 
 
 def test_a_host_forwards_nothing():
