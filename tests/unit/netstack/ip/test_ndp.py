@@ -338,6 +338,24 @@ def test_solicitations_from_elsewhere_are_not_answered():
     assert answer.message[8:] == LEFT_LINK_LOCAL + b"\x02\x01" + host.link.address
 
 
+def test_answers_that_claim_too_much_are_ignored():
+    _environment, host = one_host()
+    host.ping(PEER, scope=host.eth.index)
+    neighbour = host.ip.neighbours.find(host.eth, PEER)
+    options = ndp.link_address_option(2, PEER_LINK)
+    solicited = ndp.build_neighbour_advertisement(PEER, ndp.FLAG_SOLICITED, options)
+    # "Solicited" to everybody; an address that no station can have; from another link.
+    host.eth.receive(icmp_frame(PEER, ALL_NODES, solicited))
+    bad = ndp.build_neighbour_advertisement(
+        PEER, ndp.FLAG_SOLICITED, ndp.link_address_option(2, b"\x01\0\0\0\0\1")
+    )
+    host.eth.receive(icmp_frame(PEER, LEFT_LINK_LOCAL, bad))
+    host.eth.receive(icmp_frame(PEER, LEFT_LINK_LOCAL, solicited, hop_limit=254))
+    assert neighbour.link_address == b""
+    host.eth.receive(icmp_frame(PEER, LEFT_LINK_LOCAL, solicited))
+    assert (neighbour.link_address, neighbour.state) == (PEER_LINK, NUD_REACHABLE)
+
+
 def test_a_probe_for_our_address_is_answered_to_all():
     _environment, host = one_host()
     message = ndp.build_neighbour_solicitation(LEFT_LINK_LOCAL, b"")
