@@ -173,6 +173,9 @@ class UdpEndpoint(DatagramEndpoint):
             self.release()
 
 
+NO_ENDPOINTS: Final[list[UdpEndpoint]] = []
+
+
 class UdpTransport(Transport):
     """All UDP endpoints of a stack, and who gets which datagram."""
 
@@ -301,7 +304,7 @@ class UdpTransport(Transport):
     def _find(self, packet: InPacket, source_port: int, port: int) -> UdpEndpoint | None:
         """Return the endpoint that fits best: connected, on the address, on the interface."""
         flow = (packet.destination, port, packet.source, source_port)
-        for endpoint in self.flows.get(flow, ()):
+        for endpoint in reversed(self.flows.get(flow, NO_ENDPOINTS)):
             if endpoint.interface_index in {0, packet.interface.index}:
                 return endpoint
         best: list[UdpEndpoint] = []
