@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from netstack.errors import NetError
+from netstack.ip.icmp6 import LIMITED_KIND
+from netstack.neighbour import NUD_VALID
 from netstack.packet import CHECKSUM_GOOD, ETHERTYPE_IPV6, TO_HOST, InPacket, OutFrame
 from netstack.route import BLACKHOLE, PROHIBIT, UNICAST, UNREACHABLE, Route
-from netstack.wire import icmp6
+from netstack.wire import icmp6, ndp
 from netstack.wire.address6 import UNSPECIFIED, is_link_local
 from netstack.wire.checksum import checksum, finish, pseudo_header, replace
-from netstack.wire.ipv6 import HEADER_SIZE, ICMPV6, find_upper
+from netstack.wire.ipv6 import HEADER_SIZE, ICMPV6, MINIMUM_MTU, find_upper
 
 if TYPE_CHECKING:
     from netstack.ip.ipv6 import Ipv6
@@ -19,6 +21,8 @@ TCP: Final = 6
 UDP: Final = 17
 # Where transports have their checksums.
 CHECKSUM_OFFSETS: Final = {TCP: 16, UDP: 6, ICMPV6: 2}
+# RFC 4861, 4.6.3: a redirect stays within the minimum MTU, with all options.
+MAX_REDIRECTED: Final = MINIMUM_MTU - HEADER_SIZE - 40 - 8 - 8
 LONGEST_TRANSPORT_HEADER: Final = 60  # TCP's with all options
 
 
@@ -58,6 +62,8 @@ class Forwarder6:
             counters.FragFails += 1
             self.ip.icmp.send_error(packet, icmp6.PACKET_TOO_BIG, 0, route.mtu)
             return
+        if route.interface is interface:
+            self._redirect(packet, route)
         counters.ForwDatagrams += 1
         if not self._send(packet, route):
             counters.OutDiscards += 1
@@ -88,6 +94,28 @@ class Forwarder6:
             headers = packet.transport - packet.network + LONGEST_TRANSPORT_HEADER
             size = packet.gso_size + headers
         return size > route.mtu
+
+    def _redirect(self, packet: InPacket, route: Route) -> None:
+        """Tell a neighbour the better first hop, as the packet goes back to its link (8.2)."""
+        interface = packet.interface
+        back = self.ip.routing.lookup(packet.source)
+        if back is None or back.interface is not interface or back.gateway:
+            return  # not a neighbour's
+        own = self.ip.state_of(interface).link_local()
+        target = route.next_hop
+        if not own or not (is_link_local(target) or target == packet.destination):
+            return  # routers are known by their link-local addresses: the host would not believe
+        if not self.ip.icmp.limiter.allow(packet.source, LIMITED_KIND, False):
+            return
+        neighbour = self.ip.neighbours.find(interface, target)
+        options = b""
+        if neighbour is not None and neighbour.state & NUD_VALID:
+            kind = ndp.OPTION_TARGET_LINK_ADDRESS
+            options = ndp.link_address_option(kind, neighbour.link_address)
+        quoted = packet.data[packet.network : packet.end][:MAX_REDIRECTED]
+        options += ndp.redirected_option(quoted)
+        message = ndp.build_redirect(target, packet.destination, options)
+        self.ip.icmp.send_on_link(interface, own, packet.source, message)
 
     def _send(self, packet: InPacket, route: Route) -> bool:
         """Send a packet with one hop less; False if it is lost."""
