@@ -92,6 +92,10 @@ class OverlayInode(Inode):
             raise
         return OverlayInode(node_of(self.node, name, made, []))
 
+    def create_unnamed(self, mode: int, uid: int, gid: int, *, linkable: bool) -> Inode:
+        made = self.node.copied_up().create_unnamed(mode, uid, gid, linkable=linkable)
+        return OverlayInode(node_of(self.node, b"", made, []))
+
     def mkdir(self, name: bytes, mode: int, uid: int, gid: int) -> Inode:
         upper, covered = self._make_room(name)
         try:

@@ -382,12 +382,16 @@ int pt_start(void)
     return error ? error : start_events();
 }
 
-// Waits until a killed child is gone.
+// Waits until a killed child is gone, if it is not already.
 void pt_reap(int tid)
 {
-    int status;
-    while (wait_for(tid, &status) == 0 && WIFSTOPPED(status))
+    for (;;) {
+        int status;
+        pid_t pid = waitpid(tid, &status, __WALL | WNOHANG);
+        if (pid < 0 || (pid == 0 && wait_for(tid, &status)) || !WIFSTOPPED(status))
+            return;
         ptrace(PTRACE_CONT, tid, 0, 0);
+    }
 }
 
 void pt_stop(void)

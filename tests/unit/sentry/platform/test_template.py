@@ -175,3 +175,15 @@ def test_a_template_that_was_killed_is_noticed(platform: PtracePlatform) -> None
     with pytest.raises(RuntimeError, match="template"):
         guest.next_stop(platform)
     os.kill(thread.host_tid, 9)
+
+
+def test_closing_waits_for_nobody_who_is_gone(proc_fd: int) -> None:
+    """With another child of ours about, whose end would be waited for as well."""
+    platform = PtracePlatform(proc_fd)
+    with subprocess.Popen(["sleep", "1000"]) as other:
+        os.kill(platform.template.pid, 9)
+        with pytest.raises(RuntimeError, match="template"):
+            guest.next_stop(platform)
+        platform.close()
+        assert other.poll() is None
+        other.kill()
