@@ -102,6 +102,7 @@ def advance(connection: Connection, ack: int, info: AckInfo, now: int) -> None:
     info.acked = ack - info.una
     connection.snd_una = ack
     rtt = 0
+    was_resent = False
     for sent in board.remove_front(ack):
         if sent.sacked:
             continue
@@ -110,6 +111,8 @@ def advance(connection: Connection, ack: int, info: AckInfo, now: int) -> None:
             rtt = now - sent.sent_ns
             if sent.end <= connection.frto_end:
                 info.original_delivered = True
+        else:
+            was_resent = True
         if connection.has_sack:
             recovery.rack_note(connection, sent, now)
             recovery.rack_note_order(connection, sent)
@@ -121,7 +124,8 @@ def advance(connection: Connection, ack: int, info: AckInfo, now: int) -> None:
         info.delivered -= known
         flight = connection.snd_nxt - ack
         connection.reno_sacked = min(connection.reno_sacked, max(flight - connection.mss, 0))
-    measure(connection, rtt, info, now)
+    # Behind what was sent again, the rest may have arrived long ago.
+    measure(connection, 0 if was_resent else rtt, info, now)
     connection.retransmits = 0
     connection.first_timeout_ns = 0
     connection.duplicate_acks = 0
@@ -133,6 +137,11 @@ def advance(connection: Connection, ack: int, info: AckInfo, now: int) -> None:
     if connection.urgent_end <= ack:
         connection.urgent_end = NOT_SEQUENCE
     make_room(connection)
+    guessed = connection.guessed_mtu_ns
+    if guessed and now - guessed > connection.protocol.settings.probe_interval:
+        connection.guessed_mtu_ns = 0
+        connection.path_mtu = 0
+        connection.update_mss()
 
 
 def measure(connection: Connection, rtt: int, info: AckInfo, now: int) -> None:
