@@ -1,5 +1,6 @@
 """Queues, round-trip times, congestion control and cookies by themselves."""
 
+import itertools
 import random
 
 import pytest
@@ -95,7 +96,7 @@ def test_reassembly(seed: int) -> None:
         assert held == have
         edges = [(run.start, run.end) for run in pieces.runs]
         assert edges == sorted(edges)
-        assert all(left[1] < right[0] for left, right in zip(edges, edges[1:], strict=False))
+        assert all(left[1] < right[0] for left, right in itertools.pairwise(edges))
         assert set(pieces.blocks) <= set(edges)
         assert pieces.blocks[0][0] <= start < pieces.blocks[0][1]
     position = pick.randrange(size)
@@ -257,9 +258,8 @@ def test_defer_accept_seconds() -> None:
 def test_scoreboard(seed: int) -> None:
     pick = random.Random(seed)
     board = Scoreboard()
-    una, nxt, now = 1000, 1000, 0
-    for _ in range(60):
-        now += 1
+    una, nxt = 1000, 1000
+    for now in range(60):
         what = pick.randrange(6)
         if what <= 1:
             size = pick.choice((1, 100, 500))
