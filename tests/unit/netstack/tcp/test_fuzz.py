@@ -256,6 +256,21 @@ def test_tiny_pieces_out_of_order_are_bounded() -> None:
     assert attack.stack.tcp.counters.TCPOFODrop > 0
 
 
+def test_odd_sack_blocks_do_not_split_what_was_sent() -> None:
+    attack = Attack(states.ESTABLISHED, 5)  # its link takes packets of 64 KiB
+    connection = attack.endpoint.connection
+    assert connection is not None
+    connection.has_sack = True
+    attack.endpoint.write(bytes(14_480))
+    una = connection.snd_una
+    for at in range(1, 14_000, 3):
+        edges = struct.pack(">II", (una + at) & 0xFFFFFFFF, (una + at + 1) & 0xFFFFFFFF)
+        attack.segment(0x10, 1, una, options=b"\x01\x01\x05\x0a" + edges)
+        attack.stack.sent.clear()
+    assert len(connection.scoreboard.items) <= 12
+    assert connection.scoreboard.sacked_bytes == 0
+
+
 def test_tiny_pieces_in_order_are_joined() -> None:
     attack = Attack(states.ESTABLISHED, 3)
     connection = attack.endpoint.connection

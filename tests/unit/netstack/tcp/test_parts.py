@@ -99,6 +99,14 @@ def test_reassembly(seed: int) -> None:
         assert all(left[1] < right[0] for left, right in itertools.pairwise(edges))
         assert set(pieces.blocks) <= set(edges)
         assert pieces.blocks[0][0] <= start < pieces.blocks[0][1]
+    start = pick.randrange(1, size)
+    end = pick.randrange(start + 1, size + 1)
+    part = pieces.known_part(start, end)
+    known = [n for n in range(start, end) if n in have]
+    assert (part is None) == (not known)
+    if part is not None:
+        assert part[0] == known[0]
+        assert part[1] == end or part[1] not in have
     position = pick.randrange(size)
     expected = position
     while expected in have:
