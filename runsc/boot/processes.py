@@ -5,12 +5,12 @@ from runsc.boot.accounts import home_of
 from runsc.boot.identity import credentials_of, limits_of
 from runsc.boot.programs import FoundProgram, check_program, failure, find_program, reason_of
 from runsc.errors import RunscError
+from sentry.abi.resource import RLIMIT_NOFILE, RLIMIT_STACK
 from sentry.abi.stat import S_IFDIR
 from sentry.errors import SysError
 from sentry.kernel.exec import credentials_after, is_secure
 from sentry.kernel.fdtable import FdTable
 from sentry.kernel.kernel import Kernel
-from sentry.kernel.limits import RLIMIT_NOFILE, RLIMIT_STACK
 from sentry.kernel.namespaces import UtsNamespace
 from sentry.kernel.spawn import NewProcess, spawn
 from sentry.kernel.task import Task

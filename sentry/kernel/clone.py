@@ -3,6 +3,7 @@
 from typing import Final
 
 from sentry.abi.errno import EAGAIN, EINVAL, EPERM
+from sentry.abi.resource import RLIM_INFINITY, RLIMIT_CPU
 from sentry.abi.sched import (
     CLONE_CHILD_CLEARTID,
     CLONE_CHILD_SETTID,
@@ -27,7 +28,6 @@ from sentry.abi.sched import (
 )
 from sentry.errors import SysError
 from sentry.kernel.cpu_timer import watch_cpu_limit
-from sentry.kernel.limits import RLIM_INFINITY, RLIMIT_CPU
 from sentry.kernel.namespaces import UtsNamespace
 from sentry.kernel.task import HOLD_VFORK, TASK_READY, Task
 from sentry.kernel.thread_group import ThreadGroup

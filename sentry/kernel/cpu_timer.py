@@ -6,9 +6,9 @@ timer looks again when its process could have used up what is left.
 
 from typing import Final
 
+from sentry.abi.resource import RLIM_INFINITY, RLIMIT_CPU
 from sentry.abi.signal import SIGKILL, SIGPROF, SIGVTALRM, SIGXCPU
 from sentry.kernel.kernel import Kernel
-from sentry.kernel.limits import RLIM_INFINITY, RLIMIT_CPU
 from sentry.kernel.signal import kernel_info, send_to_group
 from sentry.kernel.thread_group import ThreadGroup
 from sentry.kernel.timer import Timer

@@ -3,8 +3,8 @@
 from typing import Final
 
 from sentry.abi.errno import EFBIG
+from sentry.abi.resource import RLIM_INFINITY, RLIMIT_FSIZE
 from sentry.errors import SysError
-from sentry.kernel.limits import RLIM_INFINITY, RLIMIT_FSIZE
 from sentry.kernel.signal import send_to_task, user_info
 from sentry.kernel.task import Task
 

@@ -1,25 +1,18 @@
 """Resource limits of a thread group (getrlimit(2))."""
 
-from typing import Final
-
-RLIM_INFINITY: Final = (1 << 64) - 1
-RLIMIT_CPU: Final = 0
-RLIMIT_FSIZE: Final = 1
-RLIMIT_DATA: Final = 2
-RLIMIT_STACK: Final = 3
-RLIMIT_CORE: Final = 4
-RLIMIT_RSS: Final = 5
-RLIMIT_NPROC: Final = 6
-RLIMIT_NOFILE: Final = 7
-RLIMIT_MEMLOCK: Final = 8
-RLIMIT_AS: Final = 9
-RLIMIT_LOCKS: Final = 10
-RLIMIT_SIGPENDING: Final = 11
-RLIMIT_MSGQUEUE: Final = 12
-RLIMIT_NICE: Final = 13
-RLIMIT_RTPRIO: Final = 14
-RLIMIT_RTTIME: Final = 15
-RLIM_NLIMITS: Final = 16
+from sentry.abi.resource import (
+    RLIM_INFINITY,
+    RLIM_NLIMITS,
+    RLIMIT_CORE,
+    RLIMIT_MEMLOCK,
+    RLIMIT_MSGQUEUE,
+    RLIMIT_NICE,
+    RLIMIT_NOFILE,
+    RLIMIT_NPROC,
+    RLIMIT_RTPRIO,
+    RLIMIT_SIGPENDING,
+    RLIMIT_STACK,
+)
 
 
 class Limits:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from sentry.abi import signal as abi
 from sentry.abi.poll import POLLIN
+from sentry.abi.resource import RLIMIT_SIGPENDING
 from sentry.abi.signal import (
     CLD_CONTINUED,
     CLD_STOPPED,
@@ -43,7 +44,6 @@ from sentry.abi.signal import (
     SIGXFSZ,
     SYS_SECCOMP,
 )
-from sentry.kernel.limits import RLIMIT_SIGPENDING
 from sentry.waitqueue import WaitQueue
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ from typing import Final
 
 from mypy_extensions import mypyc_attr
 
+from sentry.abi import elf as auxv
 from sentry.abi.errno import E2BIG, EINVAL, ELIBBAD, ELOOP, ENOEXEC, ENOMEM
 from sentry.errors import SysError
 from sentry.kernel.address_space import AddressSpace
 from sentry.kernel.kernel import KernelPart
 from sentry.kernel.mapping import note_mapping
-from sentry.loader import stack as auxv
 from sentry.loader.elf import (
     MAP_ANONYMOUS,
     MAP_FIXED,

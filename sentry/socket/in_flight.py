@@ -3,8 +3,8 @@
 from typing import Final
 
 from sentry.abi.errno import ETOOMANYREFS
+from sentry.abi.resource import RLIMIT_NOFILE
 from sentry.errors import SysError
-from sentry.kernel.limits import RLIMIT_NOFILE
 from sentry.kernel.task import Task
 from sentry.vfs.file import File
 

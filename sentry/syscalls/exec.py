@@ -4,11 +4,11 @@ from typing import Final
 
 from sentry.abi.errno import E2BIG, EACCES, EINVAL, ELOOP, ENAMETOOLONG, ENOENT
 from sentry.abi.fcntl import AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW
+from sentry.abi.resource import RLIMIT_STACK
 from sentry.abi.types import NULL, Fd, Int, UserPtr
 from sentry.errors import SysError
 from sentry.kernel.blocking import DONE
 from sentry.kernel.exec import become, credentials_after, is_secure
-from sentry.kernel.limits import RLIMIT_STACK
 from sentry.kernel.task import Task
 from sentry.loader.program import MAX_STRING, Loader, Opener, Program
 from sentry.mm.user import read_u64

@@ -47,10 +47,10 @@ from sentry.abi.mman import (
     PROT_EXEC,
     PROT_WRITE,
 )
+from sentry.abi.resource import RLIM_INFINITY, RLIMIT_AS, RLIMIT_MEMLOCK
 from sentry.abi.types import Fd, Int, Size, Ulong, UserPtr
 from sentry.errors import SysError
 from sentry.kernel.blocking import PASS_ON
-from sentry.kernel.limits import RLIM_INFINITY, RLIMIT_AS, RLIMIT_MEMLOCK
 from sentry.kernel.mapping import note_mapping
 from sentry.kernel.task import Task
 from sentry.vfs.file import O_ACCMODE, O_RDWR, File

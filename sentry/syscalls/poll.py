@@ -15,11 +15,11 @@ from sentry.abi.errno import (
     ERESTARTNOHAND,
 )
 from sentry.abi.poll import POLLFD_SIZE, unpack_pollfd
+from sentry.abi.resource import RLIMIT_NOFILE
 from sentry.abi.types import NULL, Int, Size, Uint, UserPtr
 from sentry.errors import SysError
 from sentry.kernel.blocking import sleep
 from sentry.kernel.call import CallData
-from sentry.kernel.limits import RLIMIT_NOFILE
 from sentry.kernel.signal_wait import begin_with_mask, end_with_mask
 from sentry.kernel.task import Task
 from sentry.mm.user import read_timespec_ns, write_timespec_ns

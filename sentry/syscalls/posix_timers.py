@@ -3,6 +3,7 @@
 from typing import Final
 
 from sentry.abi.errno import EAGAIN, EINVAL, EOPNOTSUPP
+from sentry.abi.resource import RLIMIT_SIGPENDING
 from sentry.abi.signal import (
     NSIG,
     SIGALRM,
@@ -28,7 +29,6 @@ from sentry.abi.time import (
 from sentry.abi.types import NULL, Int, UserPtr
 from sentry.errors import SysError
 from sentry.kernel.cpu_timer import cpu_now_ns
-from sentry.kernel.limits import RLIMIT_SIGPENDING
 from sentry.kernel.posix_timer import CPU_CLOCKS, PosixTimer
 from sentry.kernel.task import Task
 from sentry.mm.user import write_u32

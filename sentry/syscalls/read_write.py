@@ -19,12 +19,12 @@ from sentry.abi.errno import (
     ERESTARTSYS,
 )
 from sentry.abi.fcntl import RWF_APPEND, RWF_DSYNC, RWF_HIPRI, RWF_NOWAIT, RWF_SYNC
+from sentry.abi.resource import RLIM_INFINITY, RLIMIT_FSIZE
 from sentry.abi.types import Fd, Int, Long, Off, Size, UserPtr, s64
 from sentry.errors import SysError
 from sentry.fs.signalfd import SignalFile
 from sentry.kernel.blocking import wait_for_file
 from sentry.kernel.fault_signals import send_sigpipe, send_sigxfsz
-from sentry.kernel.limits import RLIM_INFINITY, RLIMIT_FSIZE
 from sentry.kernel.task import Task
 from sentry.mm.io import BufferSink, BufferSource, Sink, Source, gather, scatter
 from sentry.mm.user import MAX_RW_COUNT, TASK_SIZE, read_iovec

@@ -8,6 +8,7 @@ from typing import Final
 
 from sentry.abi.capability import CAP_SYS_NICE
 from sentry.abi.errno import E2BIG, EINVAL, EPERM, ESRCH
+from sentry.abi.resource import RLIMIT_NICE
 from sentry.abi.sched import (
     IOPRIO_CLASS_BE,
     IOPRIO_CLASS_IDLE,
@@ -31,7 +32,6 @@ from sentry.abi.sched import (
 from sentry.abi.types import Int, Pid, Uint, UserPtr
 from sentry.errors import SysError
 from sentry.kernel.blocking import PASS_ON
-from sentry.kernel.limits import RLIMIT_NICE
 from sentry.kernel.task import Task
 from sentry.mm.user import read_i32, read_u32, write_timespec_ns
 

@@ -15,11 +15,11 @@ from sentry.abi.prctl import (
     SECURE_ALL_BITS,
     SECURE_ALL_LOCKS,
 )
+from sentry.abi.resource import RLIM_NLIMITS, RLIMIT_CPU, RLIMIT_NOFILE
 from sentry.abi.types import NULL, Int, Pid, Size, Uint, Ulong, UserPtr
 from sentry.errors import SysError
 from sentry.kernel import version
 from sentry.kernel.cpu_timer import watch_cpu_limit
-from sentry.kernel.limits import RLIM_NLIMITS, RLIMIT_CPU, RLIMIT_NOFILE
 from sentry.kernel.task import Task
 from sentry.vfs.creds import Credentials
 

@@ -3,12 +3,12 @@
 from typing import Final
 
 from sentry.abi.errno import EACCES, EINVAL, EPERM, ESRCH
+from sentry.abi.resource import RLIM_INFINITY
 from sentry.abi.signal import SIG_DFL, SIG_IGN
 from sentry.errors import SysError
 from sentry.fs.kernfs import TextInode
 from sentry.fs.procfs.maps import guest_maps
 from sentry.kernel.kernel import Kernel
-from sentry.kernel.limits import RLIM_INFINITY
 from sentry.kernel.task import TASK_BLOCKED, TASK_HELD, Task
 from sentry.vfs.creds import Credentials
 from sentry.vfs.mount import VfsPath
