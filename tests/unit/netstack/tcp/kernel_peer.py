@@ -237,6 +237,37 @@ def zero_window(world):
     server.close()
 
 
+def slow_reader(world):
+    server = socket.create_server((KERNEL, 0))
+    ours, theirs = connect_out(world, server, server.getsockname()[1])
+    data = pattern(1_000_000)
+    sent = 0
+    got = bytearray()
+
+    def send():
+        nonlocal sent
+        with contextlib.suppress(BlockingIOError):
+            sent += theirs.send(data[sent : sent + 65536])
+
+    end = time.monotonic() + 0.7
+    while time.monotonic() < end:
+        send()
+        world.turn()
+    kept = ours.unread()
+
+    def drain():
+        if sent < len(data):
+            send()
+        got.extend(ours.read(3000) or b"")
+        return len(got) == len(data)
+
+    world.until(drain, 30)
+    print("slow reader", 60_000 < kept <= 65_536, bytes(got) == data)
+    ours.close()
+    theirs.close()
+    server.close()
+
+
 def main():
     world = World()
     refusals(world)
@@ -246,6 +277,7 @@ def main():
     bulk(world, "bulk with losses", 50)
     accept_in(world)
     zero_window(world)
+    slow_reader(world)
     for name in ("tcp_sack", "tcp_timestamps", "tcp_window_scaling"):
         with open(f"/proc/sys/net/ipv4/{name}", "w") as setting:
             setting.write("0")

@@ -20,6 +20,7 @@ EXPECTED = [
     "bulk with losses True True options 7 resent True",
     "accepted True True True",
     "closed window True True",
+    "slow reader True True",
     "bare True True options 0 resent False",
     "bare with losses True True options 0 resent True",
 ]
