@@ -45,7 +45,18 @@ def native(
 ) -> Outcome:
     """Run a program over a throw-away copy of `rootfs`, without any sandbox."""
     with Overlay(rootfs) as root:
-        unshare = ["unshare", "--mount", "--pid", "--ipc", "--uts", "--net", "--fork"]
+        # As in a container: whoever runs the tests in the background ignores SIGINT.
+        unshare = [
+            "env",
+            "--default-signal",
+            "unshare",
+            "--mount",
+            "--pid",
+            "--ipc",
+            "--uts",
+            "--net",
+            "--fork",
+        ]
         enter = ["--kill-child", "--propagation=private", "/bin/sh", "-c", _ENTER, "sh"]
         whole = [*unshare, *enter, str(root), cwd, *argv]
         return run(whole, stdin, timeout, {**GUEST_ENV, **(env or {})})

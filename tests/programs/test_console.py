@@ -224,6 +224,8 @@ def test_exec_with_a_console_socket(sleeper: Bundle):
         ask(screen, "stty size", r"30 70\r\n")
         screen.type("exit\n")
         screen.read_to_end()
+    # Its host process is ours to wait for; until then the container cannot end (as with runc).
+    os.waitpid(int(pid_file.read_text()), 0)
 
 
 def test_a_host_terminal_is_no_terminal_for_the_guest(
