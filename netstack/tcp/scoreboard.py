@@ -1,7 +1,7 @@
 """What is in flight, and what of it is SACKed, lost, or sent again (RFC 6675, RFC 8985)."""
 
+import heapq
 from bisect import bisect_right
-from collections import deque
 from operator import attrgetter
 from typing import Final
 
@@ -38,7 +38,9 @@ class Scoreboard:
         self.highest_sacked = 0  # end of the highest SACKed range
         self.oldest: Sent | None = None  # by time of transmission; SACKed ones are not listed
         self.newest: Sent | None = None
-        self._to_resend: deque[Sent] = deque()
+        # A heap by sequence number; entries may have become stale.
+        self._to_resend: list[tuple[int, int, Sent]] = []
+        self._count = 0
 
     def is_empty(self) -> bool:
         """Return whether nothing is in flight."""
@@ -99,7 +101,7 @@ class Scoreboard:
         first.end = position
         self.items.insert(index + 1, second)
         if second.lost and not second.resent:
-            self._to_resend.appendleft(second)
+            self._queue(second)
         elif not first.sacked:
             self._link(second, first)
         return second
@@ -202,8 +204,13 @@ class Scoreboard:
             self.lost_bytes += size
         # A lost range is not watched any more until it is sent again.
         self._unlink(sent)
-        self._to_resend.append(sent)
+        self._queue(sent)
         return True
+
+    def _queue(self, sent: Sent) -> None:
+        """Enter a lost range among those to be sent again."""
+        self._count += 1
+        heapq.heappush(self._to_resend, (sent.start, self._count, sent))
 
     def forget_losses(self) -> None:
         """Take back that anything not yet sent again is lost."""
@@ -218,10 +225,10 @@ class Scoreboard:
         """Return the lost range to be sent again next; None if there is none."""
         queue = self._to_resend
         while queue:
-            sent = queue[0]
+            sent = queue[0][2]
             if not (sent.is_gone or sent.sacked or sent.resent or not sent.lost):
                 return sent
-            queue.popleft()
+            heapq.heappop(queue)
         return None
 
     def index_of(self, sent: Sent) -> int:

@@ -108,7 +108,7 @@ def choose_window(connection: Connection) -> int:
     window = current
     if free > current:
         threshold = min(space // 2, connection.rcv_mss)
-        if free - current >= threshold or free >= space:
+        if free - current >= threshold:
             window = free
     limit = 65535 << scale
     window = min(window, limit)
@@ -284,7 +284,7 @@ def transmit(connection: Connection, start: int, end: int, now: int) -> bool:
     is_new = start >= connection.snd_nxt
     if connection.ecn_send_cwr and is_new and payload:
         flags |= CWR
-    mss = connection.mss
+    mss = connection.mss - sack_size(connection)
     window = choose_window(connection)
     header = make_header(connection, start, flags, window, urgent, now)
     gso_size = mss if len(payload) > mss else 0
@@ -319,7 +319,7 @@ def resend(connection: Connection, sent: Sent, now: int, limit: int) -> bool:
     size = min(limit, gso_payload(connection) - sack_size(connection))
     mss = connection.mss - sack_size(connection)
     if size > mss:
-        size -= size % connection.mss
+        size -= size % mss
     if sent.end - sent.start > max(size, 1):
         # A FIN behind full data goes with it, or alone.
         board.split(board.index_of(sent), sent.start + max(size, 1))
