@@ -45,6 +45,7 @@ from netstack.wire.ipv6 import (
     FRAGMENT_HEADER_SIZE,
     HEADER_SIZE,
     HOP_BY_HOP,
+    ICMPV6,
     MAX_PAYLOAD,
     MINIMUM_MTU,
     NO_NEXT_HEADER,
@@ -61,6 +62,8 @@ from netstack.wire.ipv6 import (
 
 if TYPE_CHECKING:
     from netstack.stack import Stack
+
+MLD_KINDS: Final = (icmp6.MLD_QUERY, icmp6.MLD_REPORT, icmp6.MLD_DONE, icmp6.MLD2_REPORT)
 
 FRAGMENT_TIMEOUT_NS: Final = 60_000_000_000  # RFC 8200, 4.5; net.ipv6.ip6frag_time
 
@@ -142,12 +145,19 @@ class Ipv6(NetworkProtocol):
         self.counters.InMcastPkts += 1
         self.counters.InMcastOctets += packet.end - packet.network
         destination = packet.destination
-        if destination in (ALL_NODES, ALL_NODES_OF_INTERFACE):
+        if destination in packet.interface.groups or destination in (
+            ALL_NODES,
+            ALL_NODES_OF_INTERFACE,
+        ):
             self._deliver(packet)
-            return
-        group = packet.interface.groups.get(destination)
-        if group is not None and group.accepts(packet.source):
-            self._deliver(packet)
+
+    def _is_filtered(self, packet: InPacket, protocol: int) -> bool:
+        """Return whether all members of a group shut out the source; queries pass (RFC 3810, 6)."""
+        group = packet.interface.groups.get(packet.destination)
+        if group is None or group.accepts(packet.source):
+            return False
+        kind = packet.data[packet.transport] if packet.transport < packet.end else 0
+        return protocol != ICMPV6 or kind not in MLD_KINDS
 
     def _deliver(self, packet: InPacket) -> None:
         """Give a packet, or the whole of which it is the last fragment, to its protocol."""
@@ -168,6 +178,8 @@ class Ipv6(NetworkProtocol):
 
     def _give(self, packet: InPacket, chain: HeaderChain) -> None:
         protocol = chain.protocol
+        if packet.destination[0] == 0xFF and self._is_filtered(packet, protocol):
+            return
         raws = self.stack.raw_endpoints(6, protocol)
         for raw in raws:
             raw.on_packet(packet)

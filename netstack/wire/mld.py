@@ -18,8 +18,9 @@ CHANGE_TO_EXCLUDE: Final = 4
 ALLOW_NEW_SOURCES: Final = 5
 BLOCK_OLD_SOURCES: Final = 6
 
-# A hop-by-hop header with a router alert for MLD (RFC 2711, value 0) and padding.
-ROUTER_ALERT_HEADER: Final = b"\x05\x02\x00\x00\x01\x00"
+# A hop-by-hop header, but for the protocol in its first byte, with a router alert for
+# MLD (RFC 2711, value 0) and padding.
+ROUTER_ALERT_HEADER: Final = b"\x00\x05\x02\x00\x00\x01\x00"
 
 MAX_SOURCES: Final = 64  # of one query; the rest is not looked at
 

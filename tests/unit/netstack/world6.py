@@ -1,9 +1,7 @@
 """Stacks with IPv6 on a wire, and helpers to look at what passes there."""
 
-from netstack.build import add_loopback
+from netstack.build import add_ipv6, add_loopback
 from netstack.interface import Interface
-from netstack.ip.ipv6 import Ipv6
-from netstack.ping import PingTable
 from netstack.stack import Stack
 from netstack.udp import UdpTransport
 from netstack.wire.checksum import checksum, pseudo_header
@@ -22,10 +20,7 @@ class Host:
     def __init__(self, environment, link):
         self.environment = environment
         self.stack = Stack(environment)
-        self.ip = Ipv6(self.stack)
-        self.stack.register_network(self.ip)
-        self.stack.register_transport(58, self.ip.icmp)
-        PingTable(self.stack, 6)
+        self.ip = add_ipv6(self.stack)
         self.udp = UdpTransport(self.stack)
         self.lo = add_loopback(self.stack)
         self.link = link
