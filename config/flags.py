@@ -96,6 +96,12 @@ FLAGS = (
     ),
     Flag("network", CHOICE, "none", "Network of the container.", choices=("none",)),
     Flag(
+        "net-raw",
+        BOOL,
+        False,
+        "Let the container have raw and packet sockets, if it has CAP_NET_RAW.",
+    ),
+    Flag(
         "overlay2",
         CHOICE,
         "none",
@@ -145,6 +151,7 @@ class Config:
         self.strace_syscalls = ""
         self.platform = "ptrace"
         self.network = "none"
+        self.net_raw = False
         self.overlay2 = "none"
         self.systemd_cgroup = False
         self.ignore_cgroups = False

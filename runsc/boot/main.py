@@ -33,6 +33,7 @@ from sentry.loop import Loop
 from sentry.platform import hostfiles
 from sentry.platform.hostinfo import HostInfo
 from sentry.platform.registry import make_platform
+from sentry.socket.net_build import make_network
 from sentry.strace import Strace, parse_names
 
 CREATED: Final = b"\0"
@@ -85,6 +86,7 @@ class Sandbox:
         kernel.memory_total = self.memory_total
         self._loader = Loader(self.platform, self._host_info)
         kernel.loader = self._loader
+        make_network(kernel, allows_raw=self.launch.config.net_raw)
         register_memory_devices()
         register_terminals(kernel)
         return kernel
