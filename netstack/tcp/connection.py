@@ -110,6 +110,7 @@ class Connection(Flow):
         self.mss = DEFAULT_MSS_4  # payload of a full segment, options of every segment taken off
         self.peer_mss = DEFAULT_MSS_4
         self.path_mtu = 0  # 0: the route's
+        self.guessed_mtu_ns = 0  # when it was lowered on suspicion of a black hole
         self.send_queue = SendQueue(0)
         self.fin_seq = NOT_SEQUENCE  # of our FIN, once it is queued
         self.small_end = 0  # end of the last small segment (Minshall)

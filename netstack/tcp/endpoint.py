@@ -164,7 +164,7 @@ class TcpEndpoint(Endpoint):
                 raise NetError(ALREADY_CONNECTING)
             if self._connect_pending:
                 self._connect_pending = False
-                if connection.state == CLOSED and (connection.error or not connection.irs):
+                if connection.state == CLOSED:
                     self.connection = None
                     raise NetError(connection.error or CONNECTION_ABORTED)
                 return True

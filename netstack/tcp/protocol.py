@@ -485,18 +485,20 @@ class TcpProtocol(Transport):
 
     def doubt_path(self, connection: Connection) -> None:
         """After several timeouts: maybe large packets vanish (RFC 4821, 7.7; RFC 2923, 2.1)."""
-        if not self.settings.mtu_probing or connection.mss <= self.settings.min_snd_mss:
+        if not self.settings.mtu_probing:
             return
         head = connection.scoreboard.items[0]
         if head.end - head.start <= min(connection.mss, self.settings.base_mss) // 2:
             return  # small ones vanish as well
-        mss = min(connection.mss // 2, self.settings.base_mss)
-        if connection.mss > self.settings.base_mss:
-            mss = self.settings.base_mss
-        mss = max(mss, self.settings.min_snd_mss)
+        mss = self.settings.base_mss
+        if connection.mss <= mss:
+            mss = max(connection.mss // 2, self.settings.mtu_probe_floor)
+        if mss >= connection.mss:
+            return
         self.counters.TCPMTUPFail += 1
         extra = 12 if connection.has_timestamps else 0
         connection.path_mtu = mss + extra + connection.headers_size()
+        connection.guessed_mtu_ns = self.environment.now_ns()
         connection.update_mss()
 
     # Listeners.

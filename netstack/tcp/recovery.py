@@ -283,8 +283,10 @@ def reduce_rate(connection: Connection, info: AckInfo) -> None:
             # Slow start reduction bound: the losses end.
             allowed = max(allowed, delivered) + mss
         allowed = min(control.ssthresh - pipe, allowed)
-    if connection.prr_out == 0:
-        allowed = max(allowed, mss)  # the fast retransmission itself
+    if connection.prr_out == 0 or (info.acked and info.found_lost and not connection.has_sack):
+        # The fast retransmission itself; and that of a partial acknowledgment
+        # (RFC 6582, 3.2, step 3).
+        allowed = max(allowed, mss)
     control.cwnd = max(pipe + max(allowed, 0), mss)
 
 

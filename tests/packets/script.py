@@ -279,6 +279,7 @@ class Runner:
             self.line("> S 0" if not extra else f"> {extra} 0")
             self.line(f"+{rtt} < SA{'E' if extra else ''} {syn} ack 1")
             self.line("> A 1 ack 1")
+            self.line(": connect == ok")
         else:
             self.line(": listen 5")
             self.line(f"< {extra or 'S'} {syn}")
@@ -295,7 +296,8 @@ class Runner:
 
     def inject(self, wanted: Wanted) -> None:
         fields = wanted.fields
-        payload = stream(wanted.seq, wanted.end - wanted.seq)
+        first = wanted.seq + (wanted.flags >> 1 & 1)
+        payload = stream(first, wanted.end - wanted.seq)
         if "fill" in fields:
             payload = fields["fill"].encode() * (wanted.end - wanted.seq)
         ack = self.outgoing_number(int(fields.get("ack", "0"))) if wanted.flags & 16 else 0
@@ -396,7 +398,7 @@ class Runner:
 
     def compare(self, wanted: Wanted, seq: int, end: int, segment: Any, packet: OutPacket) -> str:
         fields = wanted.fields
-        if segment.flags & 2:
+        if segment.flags & 2 and (self.isn is None or fields.get("isn") == "new"):
             self.isn = segment.seq
             self.start = self.environment.now if not segment.flags & 16 else self.start
             if segment.has_timestamps:
@@ -484,6 +486,10 @@ class Runner:
         for words in self.options:
             self.apply(self.listening, words)
         self.listening.bind(Address(b"", LISTEN_PORT))
+        self.listening.listen(int(backlog))
+
+    def call_backlog(self, backlog: str) -> None:
+        assert self.listening is not None
         self.listening.listen(int(backlog))
 
     def call_accept(self) -> str:
@@ -590,8 +596,9 @@ class Runner:
 
     def check(self, words: list[str]) -> None:
         name, *arguments = words
-        got = str(getattr(self, f"check_{name}")(*arguments[:-1] if name == "counter" else ()))
-        wanted = arguments[-1] if name == "counter" else " ".join(arguments)
+        named = name in ("counter", "info")
+        got = str(getattr(self, f"check_{name}")(*arguments[:-1] if named else ()))
+        wanted = arguments[-1] if named else " ".join(arguments)
         if name in ("readiness", "events"):
             got, wanted = (" ".join(sorted(text.split())) for text in (got, wanted))
         if got != wanted:
