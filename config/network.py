@@ -24,6 +24,7 @@ class AddressSettings:
         self.prefix_length = prefix_length
         self.peer = ""  # the other end of a point-to-point link
         self.broadcast = ""
+        self.label = ""
         self.scope = 0
         self.flags = 0  # IFA_F_
         self.preferred_s = FOREVER
@@ -36,6 +37,7 @@ class AddressSettings:
             "prefixLength": self.prefix_length,
             "peer": self.peer,
             "broadcast": self.broadcast,
+            "label": self.label,
             "scope": self.scope,
             "flags": self.flags,
             "preferred": self.preferred_s,
@@ -48,6 +50,7 @@ def read_address(fields: Fields) -> AddressSettings:
     made = AddressSettings(fields.text("host"), fields.number("prefixLength", 0, 0, 128))
     made.peer = fields.text("peer", "")
     made.broadcast = fields.text("broadcast", "")
+    made.label = fields.text("label", "")
     made.scope = fields.number("scope", 0, 0, 255)
     made.flags = fields.number("flags", 0, 0, _MAX_U32)
     made.preferred_s = fields.number("preferred", FOREVER, 0, _MAX_U32)
@@ -78,6 +81,7 @@ class InterfaceSettings:
         self.has_ipv6 = True
         self.accept_ra = 1  # router advertisements: never, unless forwarding, always
         self.autoconf = True  # addresses are made of their prefixes
+        self.address_generation = 0  # net.ipv6.conf.X.addr_gen_mode
         self.resolves = True  # next hops have hardware addresses (no IFF_NOARP)
         # The host routes by IP address: every frame goes to the interface's own hardware address.
         self.sends_to_itself = False
@@ -96,6 +100,7 @@ class InterfaceSettings:
             "hasIpv6": self.has_ipv6,
             "acceptRa": self.accept_ra,
             "autoconf": self.autoconf,
+            "addressGeneration": self.address_generation,
             "resolves": self.resolves,
             "sendsToItself": self.sends_to_itself,
             "segments": self.segments,
@@ -113,6 +118,7 @@ def read_interface(fields: Fields) -> InterfaceSettings:
     made.has_ipv6 = fields.flag("hasIpv6")
     made.accept_ra = fields.number("acceptRa", 1, 0, 255)
     made.autoconf = fields.flag("autoconf")
+    made.address_generation = fields.number("addressGeneration", 0, 0, 3)
     made.resolves = fields.flag("resolves")
     made.sends_to_itself = fields.flag("sendsToItself")
     made.segments = fields.flag("segments")

@@ -150,6 +150,7 @@ def _address(address: Address) -> AddressSettings:
     made = AddressSettings(_text(address.family, address.host), address.prefix_length)
     made.peer = _text(address.family, address.peer)
     made.broadcast = _text(address.family, address.broadcast)
+    made.label = address.label
     made.scope = address.scope
     made.flags = address.flags
     made.preferred_s = address.preferred_s
@@ -166,6 +167,9 @@ def _interface(link: Link, addresses: list[Address]) -> InterfaceSettings:
     made.accept_ra = link.accept_ra
     # An ipvlan is given nothing for addresses that the kernel does not know.
     made.autoconf = link.autoconf and not link.is_ipvlan
+    made.address_generation = link.address_generation
+    if link.is_ipvlan:
+        made.address_generation = rtnetlink.IN6_ADDR_GEN_MODE_NONE
     made.resolves = bool(made.mac) and not link.flags & rtnetlink.IFF_NOARP
     made.sends_to_itself = link.is_ipvlan and link.mode == rtnetlink.IPVLAN_L3
     made.gso_max = link.gso_max_size
