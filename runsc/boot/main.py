@@ -20,13 +20,16 @@ from runsc.boot.descriptors import Descriptors, move_up, occupy_standard
 from runsc.boot.log import BootLog
 from runsc.boot.mounts import build_namespace
 from runsc.boot.processes import ProcessMaker
+from runsc.boot.programs import reason_of
 from runsc.boot.terminals import Terminals
 from runsc.errors import RunscError
 from runsc.log import LOG
+from sentry.errors import SysError
 from sentry.fs.devices import register_memory_devices
 from sentry.fs.tty.devpts import register_terminals
 from sentry.kernel.kernel import Kernel
 from sentry.kernel.namespaces import UtsNamespace
+from sentry.kernel.network import Network
 from sentry.loader.program import Loader
 from sentry.log import describe_exception
 from sentry.loop import Loop
@@ -86,7 +89,8 @@ class Sandbox:
         kernel.memory_total = self.memory_total
         self._loader = Loader(self.platform, self._host_info)
         kernel.loader = self._loader
-        make_network(kernel, allows_raw=self.launch.config.net_raw)
+        network = make_network(kernel, allows_raw=self.launch.config.net_raw)
+        apply_sysctls(network, self.launch.spec)
         register_memory_devices()
         register_terminals(kernel)
         return kernel
@@ -111,6 +115,22 @@ class Sandbox:
                 os.close(fd)
         self.descriptors.adopt(self.proc_fd, "the sandbox")
         confine.seal(self.descriptors, self.proc_fd, self._host_filter)
+
+
+def apply_sysctls(network: Network, spec: Spec) -> None:
+    """Set what linux.sysctl says of the network; RunscError for a setting that does not exist."""
+    known = set(network.sysctl_names())
+    for name, value in spec.linux.sysctl.items():
+        if not name.startswith("net."):
+            continue
+        # As sysctl(8): a name with slashes already has dots for dots.
+        path = (name if "/" in name else name.replace(".", "/")).encode()
+        if path not in known:
+            raise RunscError(f"linux.sysctl: there is no setting {name!r}")
+        try:
+            network.write_sysctl(path, value.encode(), None)
+        except SysError as error:
+            raise RunscError(f"linux.sysctl: {name}: {reason_of(error)}") from None
 
 
 def names_of(spec: Spec) -> UtsNamespace:

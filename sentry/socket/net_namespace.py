@@ -10,14 +10,14 @@ from netstack.build import new_stack
 from netstack.tcp.endpoint import TcpEndpoint
 from netstack.tcp.protocol import TcpProtocol
 from netstack.wire.tcp import PROTOCOL_TCP
+from sentry.abi.capability import CAP_NET_ADMIN
 from sentry.abi.errno import EACCES, EPERM
 from sentry.errors import SysError
 from sentry.kernel.kernel import Kernel
 from sentry.kernel.network import Network
+from sentry.socket.interface_numbers import interface_texts
 from sentry.socket.net_environment import KernelEnvironment
 from sentry.vfs.creds import Credentials
-
-CAP_NET_ADMIN = 12
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -89,3 +89,7 @@ class NetworkNamespace(Network):
 
     def interface_names(self) -> list[bytes]:
         return [interface.name.encode() for interface in self.stack.interfaces.values()]
+
+    def interface_texts(self, name: bytes) -> dict[bytes, bytes]:
+        interface = self.stack.find_interface(name.decode("ascii", "replace"))
+        return interface_texts(interface) if interface is not None else {}
