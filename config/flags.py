@@ -249,11 +249,10 @@ class Config:
         flag = find(name)
         if flag is None:
             raise FlagError(f"unknown flag --{name}")
-        if isinstance(value, str):
-            value = flag.parse(value)
-        elif flag.kind != BOOL:
+        if flag.kind != BOOL and not isinstance(value, str):
             raise FlagError(f"--{name} needs a value")
-        setattr(self, flag.attribute, value)
+        parsed = flag.parse(value) if isinstance(value, str) else value
+        setattr(self, flag.attribute, parsed)
 
     def get(self, name: str) -> Value:
         """Return the value of the flag `name`."""
@@ -267,7 +266,10 @@ class Config:
         }
 
     def check(self) -> None:
-        """Raise FlagError for settings that contradict each other; called when all are made."""
+        """Raise FlagError for settings that contradict each other.
+
+        Called when a container is created and its annotations are read.
+        """
         if self.qdisc != "tbf":
             return
         for name in ("qdisc-tbf-rate", "qdisc-tbf-burst"):

@@ -12,11 +12,13 @@ import os
 from typing import Final
 
 from config.launch import Launch
+from config.network import NetworkSettings
 from config.oci import Spec
 from runsc.boot import confine
 from runsc.boot.container import Container, exit_code, standard_files
 from runsc.boot.control import ControlServer
 from runsc.boot.descriptors import Descriptors, move_up, occupy_standard
+from runsc.boot.interfaces import Interfaces
 from runsc.boot.log import BootLog
 from runsc.boot.mounts import build_namespace
 from runsc.boot.processes import ProcessMaker
@@ -91,6 +93,9 @@ class Sandbox:
         kernel.loader = self._loader
         network = make_network(kernel, allows_raw=self.launch.config.net_raw)
         apply_sysctls(network, self.launch.spec)
+        self.interfaces = Interfaces(network.stack, self.platform, self.log, self.launch.config)
+        if self.launch.capture_fd >= 0:
+            self.interfaces.capture_to(self.launch.capture_fd)
         register_memory_devices()
         register_terminals(kernel)
         return kernel
@@ -105,7 +110,7 @@ class Sandbox:
         init = self.maker.make(process, files, make_cwd=True)
         if console is not None:
             console.control(init)
-        return Container(self.kernel, self.loop, self.maker, self.terminals, init)
+        return Container(self.kernel, self.loop, self.maker, self.terminals, self.interfaces, init)
 
     def seal(self) -> None:
         """Close what was only needed to get here, and put up the last wall."""
@@ -152,6 +157,7 @@ def handed_descriptors(launch: Launch) -> Descriptors:
     handed.declare(launch.control_fd, "control socket")
     handed.declare(launch.ready_fd, "answer to the host side")
     handed.declare(launch.log_fd, "debug log")
+    handed.declare(launch.capture_fd, "capture of frames")
     for fd in LOG.descriptors():
         handed.declare(fd, "log of the command")
     return handed
@@ -188,7 +194,7 @@ def boot(launch: Launch) -> None:
         sandbox.platform.close()
         raise
     if launch.autostart:
-        container.start()
+        container.start(NetworkSettings(), [])
     status = run(sandbox)
     sandbox.terminals.finish()
     if server is not None:

@@ -19,7 +19,6 @@ def read_config(flags: dict[str, bool | str]) -> Config:
     try:
         for name, value in flags.items():
             config.set(name, value)
-        config.check()
     except FlagError as error:
         raise UsageError(str(error)) from None
     config.root = absolute(config.root or DEFAULT_ROOT)

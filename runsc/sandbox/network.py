@@ -264,44 +264,36 @@ def open_packet_socket(link: Link) -> int:
     return made.detach()
 
 
-class HandOver:
-    """What goes to the sandbox, and how it is taken back if that fails."""
-
-    def __init__(self, settings: NetworkSettings, record: takeover.Record) -> None:
-        self.settings = settings
-        self.record = record
-        self.host_fds: list[int] = []  # packet sockets, in the order of settings.interfaces
-
-    def close(self) -> None:
-        """Close our copies of the packet sockets."""
-        for host_fd in self.host_fds:
+def open_packet_sockets(links: list[Link]) -> list[int]:
+    """Return a packet socket for each interface."""
+    made: list[int] = []
+    try:
+        for link in links:
+            made.append(open_packet_socket(link))  # noqa: PERF401 - those before must be closed
+    except BaseException:
+        for host_fd in made:
             posix.close(host_fd)
-        self.host_fds = []
+        raise
+    return made
 
 
 def take(
     namespace: Entered, kept: list[str], remember: "Callable[[takeover.Record], None]"
-) -> HandOver:
+) -> tuple[NetworkSettings, list[int]]:
     """Take the interfaces of the namespace that this process is in.
 
-    `remember` is called before anything is changed; whatever fails later is undone.
+    `remember` is called before anything is changed: to undo it is the caller's
+    affair (`give_back`).  The descriptors are packet sockets, in the order of the
+    settings' interfaces.
     """
     netlink = Netlink()
     try:
         found = collect(netlink, kept)
         record = takeover.make_record(netlink, found.taken)
         record.inode = namespace.inode
-        made = HandOver(found.settings, record)
         remember(record)
-        try:
-            takeover.silence(netlink, record)
-            for link in found.links:
-                made.host_fds.append(open_packet_socket(link))
-        except BaseException:
-            made.close()
-            takeover.undo(netlink, record)
-            raise
-        return made
+        takeover.silence(netlink, record)
+        return found.settings, open_packet_sockets(found.links)
     except OSError as error:
         raise RunscError(f"network: {describe(error)}") from None
     finally:

@@ -75,7 +75,6 @@ class Record:
     """A namespace as it was before its interfaces were taken."""
 
     def __init__(self) -> None:
-        self.path = ""  # of the namespace, when it is the caller's own
         self.inode = 0  # of the namespace
         self.monotonic_s = 0  # when it was made
         self.interfaces: list[TakenInterface] = []
@@ -85,7 +84,6 @@ class Record:
     def to_json(self) -> "dict[str, Json]":
         """Return what `read_record` reads."""
         return {
-            "path": self.path,
             "inode": self.inode,
             "monotonic": self.monotonic_s,
             "interfaces": [interface.to_json() for interface in self.interfaces],
@@ -105,7 +103,6 @@ class Record:
 def read_record(fields: Fields) -> Record:
     """Read what `Record.to_json` wrote; FieldError or ValueError."""
     made = Record()
-    made.path = fields.text("path", "")
     made.inode = fields.number("inode", 0, 0, 1 << 63)
     made.monotonic_s = fields.number("monotonic", 0, 0, 1 << 63)
     made.interfaces = [read_interface(item) for item in fields.objects("interfaces")]

@@ -89,9 +89,22 @@ def configure(inner: Namespace, outer: Namespace) -> None:
     outer.settle()
 
 
-def take(namespace: Namespace, *kept: str) -> network.HandOver:
-    with network.Entered(namespace.path) as entered:
-        return network.take(entered, list(kept), lambda record: None)
+class Taken:
+    """A namespace whose interfaces were taken."""
+
+    def __init__(self, namespace: Namespace, *kept: str) -> None:
+        records: list[takeover.Record] = []
+        with network.Entered(namespace.path) as entered:
+            self.settings, self.host_fds = network.take(entered, list(kept), records.append)
+        self.record = records[0]
+
+    def close(self) -> None:
+        for host_fd in self.host_fds:
+            os.close(host_fd)
+
+
+def take(namespace: Namespace, *kept: str) -> Taken:
+    return Taken(namespace, *kept)
 
 
 def reread(record: takeover.Record) -> takeover.Record:
