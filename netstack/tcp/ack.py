@@ -212,6 +212,7 @@ def take_sack(connection: Connection, segment: Segment, info: AckInfo, now: int)
         for seen_start, seen_end in connection.last_sack:
             if seen_start <= start < seen_end:
                 known = min(seen_end, end)  # that part was taken from an earlier segment
+        known = connection.scoreboard.resume(start, known)
         if known < end:
             take_block(connection, known, end, info, now)
     connection.last_sack = [block for block in blocks if block[1] <= connection.snd_nxt]

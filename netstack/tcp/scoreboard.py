@@ -139,10 +139,23 @@ class Scoreboard:
             return index - 1
         return index
 
+    def resume(self, start: int, known: int) -> int:
+        """Return where to go on with a block from `start` that was taken up to `known` before.
+
+        Its last segment was passed over if it was reported in part only.
+        """
+        if known <= start:
+            return start
+        index = self.find(known - 1)
+        if index < len(self.items) and not self.items[index].sacked:
+            return max(start, self.items[index].start)
+        return known
+
     def mark_sacked(self, start: int, end: int, mss: int) -> list[Sent]:
         """Mark what lies in a SACK block; return the ranges that are newly marked.
 
-        A range of several segments is split on a segment's boundary.
+        A range of several segments is split on its segments' boundaries only, so
+        that odd blocks cannot make many ranges of it.
         """
         marked: list[Sent] = []
         items = self.items
@@ -153,13 +166,16 @@ class Scoreboard:
                 break
             if not sent.sacked:
                 if sent.start < start:
-                    self.split(index, start)
+                    cut = sent.start - (sent.start - start) // mss * mss
+                    if cut < sent.end:
+                        self.split(index, cut)
                     index += 1
                     continue
                 if sent.end > end:
-                    if end - sent.start < mss and sent.end - sent.start <= mss:
+                    cut = (end - sent.start) // mss * mss
+                    if cut == 0:
                         break  # a piece of one segment: wait for the rest
-                    self.split(index, end)
+                    self.split(index, sent.start + cut)
                 self._sack(sent)
                 marked.append(sent)
             index += 1

@@ -5,7 +5,7 @@ from typing import Final
 from netstack.errors import MESSAGE_TOO_LONG, NetError
 from netstack.packet import OutPacket
 from netstack.stack import RoomListener
-from netstack.tcp.connection import Connection
+from netstack.tcp.connection import MAX_PACKET, Connection
 from netstack.tcp.scoreboard import Sent
 from netstack.tcp.settings import CORK_TIME
 from netstack.tcp.states import (
@@ -41,7 +41,6 @@ from netstack.wire.tcp import (
 )
 
 ECN_CAPABLE: Final = 2  # ECT(0), RFC 3168, 5
-MAX_PACKET: Final = 65535
 
 
 class Room(RoomListener):
@@ -346,6 +345,11 @@ def resend_lost(connection: Connection, now: int) -> bool:
         if sent is None:
             return True
         room = connection.congestion.cwnd - connection.in_flight()
+        window_room = connection.snd_una + connection.snd_wnd - sent.start
+        if window_room <= 0:
+            if sent.start != connection.snd_una:
+                return True  # the peer took back what it had offered: wait
+            window_room = connection.mss  # which serves as a probe of the window
         needed = min(sent.end - sent.start, connection.mss)
         if room < needed and connection.in_flight() != 0:
             connection.cwnd_limited = True
@@ -357,7 +361,7 @@ def resend_lost(connection: Connection, now: int) -> bool:
             counters.TCPSlowStartRetrans += 1
         if sent.transmissions > 1:
             counters.TCPLostRetransmit += 1
-        if not resend(connection, sent, now, max(room, connection.mss)):
+        if not resend(connection, sent, now, min(max(room, connection.mss), window_room)):
             return False
 
 
@@ -369,6 +373,7 @@ def push(connection: Connection, now: int) -> None:
     if connection.waits_for_room or connection.state in (CLOSED, SYN_SENT, SYN_RECEIVED):
         return
     held = connection.frto_holds
+    connection.frto_holds = False
     if not held and connection.scoreboard.lost_bytes and not resend_lost(connection, now):
         arm_after_push(connection, now)
         return

@@ -29,14 +29,13 @@ class TcpStack(Stack):
         self.unreachable = 0  # NetError code
         self.local = set(LOCAL.values())
         self.tcp = TcpProtocol(self)
-        self.register_transport(6, self.tcp)
 
     def find_route(
         self, destination: bytes, source: bytes = b"", interface_index: int = 0, mark: int = 0
     ) -> Route:
         version = 4 if len(destination) == 4 else 6
         route = Route(self.nic, source or LOCAL[version], destination, destination)
-        route.mtu = self.mtus.get(destination, self.nic.mtu)
+        route.mtu = self.mtus.get(destination, self.path_mtu(destination) or self.nic.mtu)
         route.generation = self.generation
         return route
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.packets.script import Runner, Script, ScriptError, load
+from tests.packets.notation import Script, ScriptError, load
+from tests.packets.script import Runner
 
 SCRIPTS = [script for path in sorted(Path(__file__).parent.glob("*.tcp")) for script in load(path)]
 

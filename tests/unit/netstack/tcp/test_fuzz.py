@@ -45,7 +45,7 @@ class Attack:
         if state == states.SYN_RECEIVED:
             self.segment(0x02, 0, 0)
             return
-        options = bytes.fromhex("020405b40402080a0000000100000000" "01030307")
+        options = bytes.fromhex("020405b40402080a000000010000000001030307")
         echo = struct.unpack_from(">I", header, 28)[0]
         options = options[:12] + struct.pack(">I", echo) + options[16:]
         self.segment(0x12, 0, iss + 1, options=options)
@@ -77,7 +77,7 @@ class Attack:
             return list(INTERESTING)
         near = [connection.rcv_nxt, connection.snd_una, connection.snd_nxt, connection.iss]
         near += [connection.rcv_nxt + connection.rcv_wnd, connection.ts_recent]
-        return near + [self.random.choice(near) + self.random.randrange(-3000, 3000)]
+        return [*near, self.random.choice(near) + self.random.randrange(-3000, 3000)]
 
     def number(self) -> int:
         pick = self.random
@@ -218,7 +218,7 @@ def test_random_segments(state: int) -> None:
         attack.stack.sent.clear()
         attack.endpoint.close()
         attack.environment.advance(3_000_000 * MS)
-        assert [flow for flow in attack.stack.tcp.flows.values()] == []
+        assert list(attack.stack.tcp.flows.values()) == []
 
 
 def test_packets_of_noise() -> None:
@@ -254,6 +254,21 @@ def test_tiny_pieces_out_of_order_are_bounded() -> None:
         attack.stack.sent.clear()
     assert len(connection.reassembly.runs) <= connection.options.receive_buffer // 256
     assert attack.stack.tcp.counters.TCPOFODrop > 0
+
+
+def test_odd_sack_blocks_do_not_split_what_was_sent() -> None:
+    attack = Attack(states.ESTABLISHED, 5)  # its link takes packets of 64 KiB
+    connection = attack.endpoint.connection
+    assert connection is not None
+    connection.has_sack = True
+    attack.endpoint.write(bytes(14_480))
+    una = connection.snd_una
+    for at in range(1, 14_000, 3):
+        edges = struct.pack(">II", (una + at) & 0xFFFFFFFF, (una + at + 1) & 0xFFFFFFFF)
+        attack.segment(0x10, 1, una, options=b"\x01\x01\x05\x0a" + edges)
+        attack.stack.sent.clear()
+    assert len(connection.scoreboard.items) <= 12
+    assert connection.scoreboard.sacked_bytes == 0
 
 
 def test_tiny_pieces_in_order_are_joined() -> None:

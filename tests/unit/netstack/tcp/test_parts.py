@@ -1,5 +1,6 @@
 """Queues, round-trip times, congestion control and cookies by themselves."""
 
+import itertools
 import random
 
 import pytest
@@ -95,9 +96,17 @@ def test_reassembly(seed: int) -> None:
         assert held == have
         edges = [(run.start, run.end) for run in pieces.runs]
         assert edges == sorted(edges)
-        assert all(left[1] < right[0] for left, right in zip(edges, edges[1:], strict=False))
+        assert all(left[1] < right[0] for left, right in itertools.pairwise(edges))
         assert set(pieces.blocks) <= set(edges)
         assert pieces.blocks[0][0] <= start < pieces.blocks[0][1]
+    start = pick.randrange(1, size)
+    end = pick.randrange(start + 1, size + 1)
+    part = pieces.known_part(start, end)
+    known = [n for n in range(start, end) if n in have]
+    assert (part is None) == (not known)
+    if part is not None:
+        assert part[0] == known[0]
+        assert part[1] == end or part[1] not in have
     position = pick.randrange(size)
     expected = position
     while expected in have:
@@ -257,9 +266,8 @@ def test_defer_accept_seconds() -> None:
 def test_scoreboard(seed: int) -> None:
     pick = random.Random(seed)
     board = Scoreboard()
-    una, nxt, now = 1000, 1000, 0
-    for _ in range(60):
-        now += 1
+    una, nxt = 1000, 1000
+    for now in range(60):
         what = pick.randrange(6)
         if what <= 1:
             size = pick.choice((1, 100, 500))

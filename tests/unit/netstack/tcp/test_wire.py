@@ -19,11 +19,12 @@ from netstack.wire.tcp import (
 
 # A SYN as Linux sends it.
 LINUX_SYN = bytes.fromhex(
-    "a3b2 0050 1a2b3c4d 00000000 a002 faf0 0000 0000"
-    "020405b4 0402080a 00112233 00000000 01030307"
+    "a3b2 0050 1a2b3c4d 00000000 a002 faf0 0000 0000020405b4 0402080a 00112233 00000000 01030307"
 )
 # An acknowledgment with timestamps.
-LINUX_ACK = bytes.fromhex("a3b2 0050 1a2b3c4e 99887766 8010 01f6 0000 0000 0101080a 00112240 aabbccdd")
+LINUX_ACK = bytes.fromhex(
+    "a3b2 0050 1a2b3c4e 99887766 8010 01f6 0000 0000 0101080a 00112240 aabbccdd"
+)
 # A duplicate acknowledgment with two SACK blocks.
 LINUX_SACK = bytes.fromhex(
     "a3b2 0050 1a2b3c4e 99887766 d010 01f6 0000 0000"
