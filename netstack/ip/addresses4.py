@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from netstack.errors import EXISTS, NOT_FOUND, NetError
-from netstack.interface import IFF_BROADCAST, IFF_LOOPBACK, Interface, InterfaceAddress
+from netstack.interface import IFF_LOOPBACK, Interface, InterfaceAddress
 from netstack.route import (
     BROADCAST,
     LOCAL,
@@ -39,9 +39,9 @@ def routes_of(interface: Interface, address: InterfaceAddress) -> list[RouteEntr
         entries.append(_entry(interface, host, network, length, LOCAL))
     elif length < 32 or address.peer:
         entries.append(_entry(interface, host, network, length, 1))
-    if interface.flags & IFF_BROADCAST and length < 31:
+    if length < 31:
+        # On loopback as well (fib_add_ifaddr, net/ipv4/fib_frontend.c).
         entries.append(_entry(interface, host, broadcast_of(address), 32, BROADCAST))
-        entries.append(_entry(interface, host, network, 32, BROADCAST))
     if address.broadcast and address.broadcast != broadcast_of(address):
         entries.append(_entry(interface, host, address.broadcast, 32, BROADCAST))
     return entries
