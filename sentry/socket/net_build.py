@@ -4,9 +4,11 @@ from netstack.interface import Interface
 from netstack.stack import ChangeListener
 from sentry.abi import socket as abi
 from sentry.kernel.kernel import Kernel
-from sentry.socket import proc_net, proc_sockets, sysctl
+from sentry.socket import netlink_route, proc_net, proc_sockets, sock_diag, sysctl
 from sentry.socket.net_namespace import NetText, NetworkNamespace
 
+# Importing the module registers the protocol.
+DIAG = sock_diag.DiagResponder
 SOFTNET = b"00000000 " * 12 + b"00000000\n"
 
 
@@ -30,6 +32,7 @@ def make_network(kernel: Kernel, *, allows_raw: bool) -> NetworkNamespace:
     for interface in namespace.stack.interfaces.values():
         sysctl.add_interface(namespace, interface)
     namespace.stack.observers.append(InterfaceObserver(namespace))
+    namespace.stack.observers.append(netlink_route.Announcer(namespace))
     namespace.texts = proc_files(namespace)
     kernel.network = namespace
     return namespace
