@@ -393,6 +393,12 @@ class Neighbour:
         self.address = attributes.get(NDA_DST, b"")
         self.mac = attributes.get(NDA_LLADDR, b"")
 
+    def request(self) -> bytes:
+        """Return the message that makes this entry again: without what only dumps have."""
+        attributes = parse_attributes(self.payload, _NDMSG.size)
+        kept = {kind: attributes[kind] for kind in (NDA_DST, NDA_LLADDR) if kind in attributes}
+        return self.payload[: _NDMSG.size] + pack_attributes(kept)
+
 
 class Rule:
     """A rule of policy routing (ip-rule(8))."""

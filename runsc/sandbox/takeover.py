@@ -80,6 +80,7 @@ class Record:
         self.interfaces: list[TakenInterface] = []
         self.routes: list[bytes] = []  # requests that make them again
         self.rules: list[bytes] = []  # payloads of RTM_NEWRULE: the local rules
+        self.neighbours: list[bytes] = []  # requests that make the permanent ones again
 
     def to_json(self) -> "dict[str, Json]":
         """Return what `read_record` reads."""
@@ -89,6 +90,7 @@ class Record:
             "interfaces": [interface.to_json() for interface in self.interfaces],
             "routes": [payload.hex() for payload in self.routes],
             "rules": [payload.hex() for payload in self.rules],
+            "neighbours": [payload.hex() for payload in self.neighbours],
         }
 
     def indexes(self) -> set[int]:
@@ -108,6 +110,7 @@ def read_record(fields: Fields) -> Record:
     made.interfaces = [read_interface(item) for item in fields.objects("interfaces")]
     made.routes = [bytes.fromhex(text) for text in fields.texts("routes")]
     made.rules = [bytes.fromhex(text) for text in fields.texts("rules")]
+    made.neighbours = [bytes.fromhex(text) for text in fields.texts("neighbours")]
     return made
 
 
@@ -125,6 +128,11 @@ def make_record(netlink: Netlink, links: list[Link]) -> Record:
             interface.address_generation = link.address_generation
             interface.accept_ra = link.accept_ra
         made.interfaces.append(interface)
+    made.neighbours = [
+        neighbour.request()
+        for neighbour in netlink.neighbours()
+        if neighbour.index in made.indexes() and neighbour.state & rtnetlink.NUD_PERMANENT
+    ]
     for family in _FAMILIES:
         made.routes += [route.request() for route in _routes(netlink, family, made.indexes())]
         if made.silenced():
@@ -239,8 +247,10 @@ def undo(netlink: Netlink, record: Record) -> None:
     if record.silenced():
         for family in _FAMILIES:
             _try("rules", _restore_rules, netlink, record, family)
+    indexes = {interface.index for interface in found}
+    _try("neighbours", _restore_neighbours, netlink, record, indexes)
     for family in _FAMILIES:
-        _try("routes", _restore_routes, netlink, record, family, {i.index for i in found})
+        _try("routes", _restore_routes, netlink, record, family, indexes)
 
 
 def _try(what: str, restore: "Callable[..., None]", *arguments: object) -> None:
@@ -307,6 +317,13 @@ def _restore_rules(netlink: Netlink, record: Record, family: int) -> None:
         )
         if is_ours or (_is_local(rule, _MOVED_PRIORITY) and not had_moved):
             netlink.request(rtnetlink.RTM_DELRULE, rule.payload)
+
+
+def _restore_neighbours(netlink: Netlink, record: Record, indexes: set[int]) -> None:
+    """Add the permanent neighbours, which went with the last address of IPv4."""
+    for payload in record.neighbours:
+        if rtnetlink.Neighbour(payload).index in indexes:
+            _request(netlink, rtnetlink.RTM_NEWNEIGH, payload, _CREATE, "EEXIST")
 
 
 def _restore_routes(netlink: Netlink, record: Record, family: int, indexes: set[int]) -> None:

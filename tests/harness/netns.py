@@ -43,7 +43,7 @@ class Namespace:
         for command in ("-d addr", "route show table all", "-6 route show table all"):
             lines += sorted(self.ip(command).splitlines()) if "route" in command else []
             lines += self.ip(command).splitlines() if "addr" in command else []
-        for command in ("rule", "-6 rule"):
+        for command in ("rule", "-6 rule", "neigh show nud permanent"):
             lines += self.ip(command).splitlines()
         return lines
 

@@ -82,6 +82,8 @@ def configure(inner: Namespace, outer: Namespace) -> None:
     inner.ip("route add default dev eth0 scope link metric 60")
     inner.ip("route add 10.1.0.0/16 via 10.9.0.9 src 10.9.0.2 table 77")
     inner.ip("-6 route add default via fd09::1 metric 70")
+    inner.ip("neigh add 10.9.0.7 lladdr 02:00:00:00:00:07 dev eth0 nud permanent")
+    inner.ip("-6 neigh add fd09::7 lladdr 02:00:00:00:00:07 dev eth0 nud permanent")
     inner.ip("-6 route add fd11::/16 via fd09::7 src fd08::2")
     # As on hosts of container engines, from which new namespaces have it.
     inner.sysctl("ipv4/ip_forward", "1")
