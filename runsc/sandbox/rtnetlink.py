@@ -396,7 +396,7 @@ class Neighbour:
     def request(self) -> bytes:
         """Return the message that makes this entry again: without what only dumps have."""
         attributes = parse_attributes(self.payload, _NDMSG.size)
-        kept = {kind: attributes[kind] for kind in (NDA_DST, NDA_LLADDR) if kind in attributes}
+        kept = {k: value for k, value in attributes.items() if k in (NDA_DST, NDA_LLADDR)}
         return self.payload[: _NDMSG.size] + pack_attributes(kept)
 
 

@@ -4,6 +4,7 @@ from struct import Struct
 from typing import Final
 
 from netstack.interface import Interface, InterfaceAddress
+from netstack.link.qdisc import Qdisc
 from netstack.neighbour import Neighbour
 from netstack.route import LOCAL, Route, RouteEntry, Rule
 from sentry.abi import rtnetlink as abi
@@ -67,8 +68,8 @@ def link(interface: Interface) -> bytes:
 
 def queue_name(interface: Interface) -> str:
     """Return the name of the queueing discipline."""
-    if interface.out is not interface.link:
-        return "tbf"
+    if isinstance(interface.out, Qdisc):
+        return interface.out.kind
     return "noqueue" if interface.is_up() or interface.link.is_loopback else "noop"
 
 

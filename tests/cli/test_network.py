@@ -116,6 +116,28 @@ def test_much_data_both_ways(
     assert done.out == "same\n"
 
 
+@pytest.mark.parametrize(
+    ("flags", "name"),
+    [
+        ([], "pfifo"),
+        (["--qdisc=none"], "noqueue"),
+        (["--qdisc=tbf", "--qdisc-tbf-rate=0x100000", "--qdisc-tbf-burst=100000"], "tbf"),
+    ],
+)
+def test_the_queue_that_was_asked_for(
+    runtime: Runtime,
+    make_container: Make,
+    pair: tuple[Namespace, Namespace],
+    flags: list[str],
+    name: str,
+) -> None:
+    inner, _ = pair
+    configure(inner.ip)
+    bundle = make_container("ip link | grep eth0", inner.path)
+    done = runtime(NETWORK, *flags, "run", "--bundle", str(bundle.path), bundle.id).check()
+    assert f" qdisc {name} " in done.out
+
+
 def create(runtime: Runtime, bundle: Bundle, *flags: str) -> int:
     """Create a container in the background; return its pid on the host."""
     pid_file = bundle.path / "pid"
