@@ -5,17 +5,26 @@ same name, with `_` for `-`.  A container may set some of them for itself with
 an annotation `dev.gvisor.flag.NAME`, as far as the flag's rule allows.
 """
 
+from config.quantity import RATE, SIZE, QuantityError, parse_quantity
+
 BOOL = "bool"
 TEXT = "text"
 PATH = "path"  # made absolute when the command line is read
 CHOICE = "choice"
+NUMBER = "number"
 
 NEVER = "never"  # an annotation must not change it
 ANY = "any"  # an annotation may set any value
 TIGHTEN = "tighten-only"  # an annotation may move right in `choices`, or a bool to true
+LAST = "last-only"  # an annotation may choose the last of `choices`
+LOWER = "lower-only"  # an annotation may set any number where it is 0, else lower it
 
 ANNOTATION_PREFIX = "dev.gvisor.flag."
 DEFAULT_ROOT = "/var/run/runsc"
+MAX_RATE = (1 << 64) - 1
+MAX_BURST = (1 << 32) - 1
+
+Value = bool | int | str
 
 
 class FlagError(ValueError):
@@ -29,13 +38,16 @@ class Flag:
         self,
         name: str,
         kind: str,
-        default: bool | str,
+        default: Value,
         help_text: str,
         *,
         rule: str = NEVER,
         choices: tuple[str, ...] = (),
         metavar: str = "",
         ignored: bool = False,
+        unit: str = "",
+        maximum: int = 0,
+        strict: bool = False,
     ) -> None:
         self.name = name
         self.kind = kind
@@ -44,6 +56,9 @@ class Flag:
         self.rule = rule
         self.choices = choices
         self.metavar = metavar
+        self.unit = unit  # of a number
+        self.maximum = maximum
+        self.strict = strict  # an annotation that the rule forbids is an error, no warning
         self.ignored = ignored  # accepted from a known caller, with a warning and no effect
 
     @property
@@ -51,13 +66,18 @@ class Flag:
         """The name of the attribute of `Config`."""
         return self.name.replace("-", "_")
 
-    def parse(self, text: str) -> bool | str:
+    def parse(self, text: str) -> Value:
         """Return the value that `text` stands for; raise FlagError when it is none."""
         if self.kind == BOOL:
             value = parse_bool(text)
             if value is None:
                 raise FlagError(f"--{self.name}: {text!r} is neither true nor false")
             return value
+        if self.kind == NUMBER:
+            try:
+                return parse_quantity(text, self.unit, self.maximum)
+            except QuantityError as error:
+                raise FlagError(f"--{self.name}: {error}") from None
         if self.kind == CHOICE and text not in self.choices:
             raise FlagError(f"--{self.name}: {text!r} is not one of {', '.join(self.choices)}")
         if self.kind == PATH and "\0" in text:
@@ -94,7 +114,69 @@ FLAGS = (
         "How system calls of the container are intercepted.",
         choices=("ptrace",),
     ),
-    Flag("network", CHOICE, "none", "Network of the container.", choices=("none",)),
+    Flag(
+        "network",
+        CHOICE,
+        "none",
+        "Network of the container: the interfaces of its network namespace on a network stack "
+        "of its own, or the loopback device alone.",
+        choices=("sandbox", "none"),
+    ),
+    Flag(
+        "keep-host-addresses",
+        TEXT,
+        "",
+        "Interfaces (names with commas between) whose addresses stay on the host's own stack, too.",
+        metavar="NAMES",
+    ),
+    Flag("gso", BOOL, True, "Let the host segment large frames, where an interface can."),
+    Flag("software-gso", BOOL, True, "Segment large frames in the sandbox, where the host cannot."),
+    Flag("tx-checksum-offload", BOOL, False, "Let the host make the checksums of all frames."),
+    Flag("rx-checksum-offload", BOOL, True, "Trust checksums that an interface has verified."),
+    Flag(
+        "qdisc",
+        CHOICE,
+        "fifo",
+        "Queueing discipline of the interfaces; tbf limits the rate of what the container sends.",
+        rule=LAST,
+        choices=("none", "fifo", "tbf"),
+        strict=True,
+    ),
+    Flag(
+        "qdisc-tbf-rate",
+        NUMBER,
+        0,
+        "Rate of --qdisc=tbf, in bytes per second.",
+        rule=LOWER,
+        metavar="BYTES",
+        unit=RATE,
+        maximum=MAX_RATE,
+        strict=True,
+    ),
+    Flag(
+        "qdisc-tbf-burst",
+        NUMBER,
+        0,
+        "Burst of --qdisc=tbf, in bytes: at least the largest frame, 65536 with --gso.",
+        rule=LOWER,
+        metavar="BYTES",
+        unit=SIZE,
+        maximum=MAX_BURST,
+        strict=True,
+    ),
+    Flag(
+        "pcap-log",
+        PATH,
+        "",
+        "Write the frames of all interfaces to a file (pcapng); names as in --debug-log.",
+        metavar="PATTERN",
+    ),
+    Flag(
+        "net-raw",
+        BOOL,
+        False,
+        "Let the container have raw and packet sockets, if it has CAP_NET_RAW.",
+    ),
     Flag(
         "overlay2",
         CHOICE,
@@ -145,6 +227,16 @@ class Config:
         self.strace_syscalls = ""
         self.platform = "ptrace"
         self.network = "none"
+        self.keep_host_addresses = ""
+        self.gso = True
+        self.software_gso = True
+        self.tx_checksum_offload = False
+        self.rx_checksum_offload = True
+        self.qdisc = "fifo"
+        self.qdisc_tbf_rate = 0
+        self.qdisc_tbf_burst = 0
+        self.pcap_log = ""
+        self.net_raw = False
         self.overlay2 = "none"
         self.systemd_cgroup = False
         self.ignore_cgroups = False
@@ -157,22 +249,32 @@ class Config:
         flag = find(name)
         if flag is None:
             raise FlagError(f"unknown flag --{name}")
-        if isinstance(value, str):
-            value = flag.parse(value)
-        elif flag.kind != BOOL:
+        if flag.kind != BOOL and not isinstance(value, str):
             raise FlagError(f"--{name} needs a value")
-        setattr(self, flag.attribute, value)
+        parsed = flag.parse(value) if isinstance(value, str) else value
+        setattr(self, flag.attribute, parsed)
 
-    def get(self, name: str) -> bool | str:
+    def get(self, name: str) -> Value:
         """Return the value of the flag `name`."""
-        value: bool | str = getattr(self, name.replace("-", "_"))
+        value: Value = getattr(self, name.replace("-", "_"))
         return value
 
-    def changed(self) -> dict[str, bool | str]:
+    def changed(self) -> dict[str, Value]:
         """Return the flags whose value is not the default."""
         return {
             flag.name: self.get(flag.name) for flag in FLAGS if self.get(flag.name) != flag.default
         }
+
+    def check(self) -> None:
+        """Raise FlagError for settings that contradict each other.
+
+        Called when a container is created and its annotations are read.
+        """
+        if self.qdisc != "tbf":
+            return
+        for name in ("qdisc-tbf-rate", "qdisc-tbf-burst"):
+            if not self.get(name):
+                raise FlagError(f"--qdisc=tbf needs --{name}, and it must not be 0")
 
     @property
     def uses_cgroups(self) -> bool:
@@ -205,6 +307,7 @@ def find(name: str) -> Flag | None:
 def apply_annotations(config: Config, annotations: dict[str, str]) -> list[str]:
     """Set the flags that `annotations` name; return a warning for each that is not allowed.
 
+    FlagError for those where to go on would hide that a limit is not what was asked for.
     Whoever writes annotations is trusted less than whoever starts the runtime,
     so a flag changes only as its rule says and nothing here can loosen a setting.
     """
@@ -220,23 +323,33 @@ def apply_annotations(config: Config, annotations: dict[str, str]) -> list[str]:
         try:
             value = flag.parse(text)
         except FlagError as error:
+            if flag.strict:
+                raise FlagError(f"annotation {key}: {error}") from None
             warnings.append(f"annotation {key}: {error}, ignored")
             continue
         if value == config.get(name):
             continue
         if is_allowed(flag, config.get(name), value):
             setattr(config, flag.attribute, value)
+        elif flag.strict:
+            raise FlagError(f"annotation {key}: not allowed to set it to {text!r}")
         else:
             warnings.append(f"annotation {key}: not allowed to set it to {text!r}, ignored")
     return warnings
 
 
-def is_allowed(flag: Flag, old: bool | str, new: bool | str) -> bool:
+def is_allowed(flag: Flag, old: Value, new: Value) -> bool:
     """Say whether an annotation may change `flag` from `old` to `new`."""
     if flag.rule == ANY:
         return True
+    if flag.rule == LAST:
+        return new == flag.choices[-1]
+    if flag.rule == LOWER and isinstance(old, int) and isinstance(new, int):
+        return old == 0 or new <= old
     if flag.rule != TIGHTEN:
         return False
     if isinstance(old, bool) or isinstance(new, bool):
         return new is True
+    if isinstance(old, int) or isinstance(new, int):
+        return False
     return flag.choices.index(new) >= flag.choices.index(old)

@@ -8,7 +8,9 @@ The control socket speaks frames: a 4-byte little-endian length, then that many
 bytes of UTF-8 JSON (an object); descriptors ride as SCM_RIGHTS on the first
 byte of a frame.  One request a connection, except `exec`:
 
-  {"do":"start"}                          -> {"ok":true} once the program runs
+  {"do":"start","network":{...}} + a packet socket for each interface
+        -> {"ok":true} once the program runs; `network` is NetworkSettings of config/network.py,
+           absent with --network=none
   {"do":"signal","signal":N,"all":bool}   -> {"ok":true}
   {"do":"pause"}                          -> {"ok":true,"running":N}: N threads still run guest
         code, but will soon have stopped; ask again until it is 0
@@ -59,3 +61,4 @@ class Launch:
         self.autostart = False  # `run`: start the program without a `start` request
         self.extra_fds: list[int] = []  # --preserve-fds: host descriptors of guest 3, 4, ...
         self.log_fd = -1  # debug log of the sandbox, or -1
+        self.capture_fd = -1  # --pcap-log, or -1

@@ -61,7 +61,21 @@ def open_debug_log(config: Config, container_id: str, command: str) -> int:
     """Return a descriptor of the debug log, -1 when none is asked for."""
     if not config.debug_log or not (config.debug or config.strace):
         return -1
-    path = debug_log_path(config.debug_log, container_id, command)
+    return _open_below(debug_log_path(config.debug_log, container_id, command))
+
+
+def open_capture(config: Config, container_id: str) -> int:
+    """Return a descriptor for the frames of a container, -1 when they are not asked for."""
+    pattern = config.pcap_log
+    if not pattern:
+        return -1
+    if pattern.endswith("/"):
+        pattern += "runsc.%ID%.%TIMESTAMP%.pcapng"
+    return _open_below(debug_log_path(pattern, container_id, "boot"))
+
+
+def _open_below(path: str) -> int:
+    """Open a file to append to, and make the directories that are missing on the way."""
     made = 0
     while (made := path.find("/", made + 1)) > 0:
         try:

@@ -42,6 +42,7 @@ class Qdisc(Link):
 
     def __init__(self, below: Link) -> None:
         super().__init__(below.mtu, below.address)
+        self.kind = "noqueue"  # as `tc qdisc` calls it
         self.below = below
         self.has_header = below.has_header
         self.resolves = below.resolves
@@ -114,6 +115,7 @@ class Fifo(Qdisc):
         limit_bytes: int = DEFAULT_LIMIT_BYTES,
     ) -> None:
         super().__init__(below)
+        self.kind = "pfifo"
         self.limit_packets = limit_packets
         self.limit_bytes = limit_bytes
         self._queue: deque[OutFrame] = deque()
@@ -215,6 +217,7 @@ class TokenBucket(Fifo):
         limit_bytes: int = DEFAULT_LIMIT_BYTES,
     ) -> None:
         super().__init__(below, limit_packets, limit_bytes)
+        self.kind = "tbf"
         self.environment = environment
         self.rate = rate
         self.burst = burst

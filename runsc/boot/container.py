@@ -1,8 +1,11 @@
 """The running container: carries out what the control server is asked for."""
 
+import os
 from typing import Final
 
+from config.network import NetworkSettings
 from config.oci import Process
+from runsc.boot.interfaces import Interfaces
 from runsc.boot.processes import ProcessMaker
 from runsc.boot.requests import ExecSession, RequestHandler
 from runsc.boot.terminals import Console, Terminals
@@ -64,21 +67,31 @@ class Container(RequestHandler):
     """One container and its processes."""
 
     def __init__(
-        self, kernel: Kernel, loop: Loop, maker: ProcessMaker, terminals: Terminals, init: Task
+        self,
+        kernel: Kernel,
+        loop: Loop,
+        maker: ProcessMaker,
+        terminals: Terminals,
+        interfaces: Interfaces,
+        init: Task,
     ) -> None:
         self._kernel = kernel
         self._loop = loop
         self._maker = maker
         self._terminals = terminals
+        self._interfaces = interfaces
         self._init = init
         self._started = False
         self._is_paused = False
         self._pending: list[int] = []  # signals that came before the start
         self._watchers: dict[int, SessionWatcher] = {}
 
-    def start(self) -> None:
+    def start(self, network: NetworkSettings, host_fds: list[int]) -> None:
         if self._started:
+            for host_fd in host_fds:
+                os.close(host_fd)
             raise RunscError("cannot start an already running container")
+        self._interfaces.add(network, host_fds)
         self._started = True
         self._loop.start(self._init)
         for number in self._pending:

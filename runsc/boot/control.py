@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from config.decode import FieldError, Fields
 from config.jsontext import JsonError, dumps, loads
+from config.network import read_network
 from config.oci import read_process
 from runsc.boot.requests import ExecSession, RequestHandler
 from runsc.errors import RunscError
@@ -214,8 +215,7 @@ class Connection(HostWatcher):
         verb = fields.text("do")
         self._server.log.debug(f"control: {verb}")
         if verb == "start":
-            handler.start()
-            return {"ok": True}
+            return self._start(fields)
         if verb == "signal":
             number = fields.number("signal", 15, 0, 64)
             handler.signal(number, everyone=fields.flag("all"))
@@ -232,6 +232,13 @@ class Connection(HostWatcher):
         if verb == "exec":
             return self._start_exec(fields)
         raise RunscError(f"unknown request {verb!r}")
+
+    def _start(self, fields: Fields) -> dict[str, Json]:
+        network = read_network(fields.fields("network"))
+        # From here on the descriptors are the handler's, also when it fails.
+        received, self._received = self._received, []
+        self._server.handler.start(network, received)
+        return {"ok": True}
 
     def _list_processes(self) -> dict[str, Json]:
         handler = self._server.handler

@@ -5,6 +5,7 @@ from typing import Final
 from runsc.boot.hostfilter import HostCall, merge_calls
 from sentry.fs.host.host_calls import HOST_CALLS as HOST_FILE_CALLS
 from sentry.platform.ptrace.host_calls import HOST_CALLS as PTRACE_CALLS
+from sentry.socket.host_calls import HOST_CALLS as PACKET_CALLS
 
 # Of the sandbox's own making: the container's standard streams, resource usage.
 STREAM_CALLS: Final = ("ioctl", "poll", "readv", "writev", "sendfile", "dup3", "sysinfo")
@@ -16,6 +17,7 @@ def sandbox_calls() -> list[HostCall]:
         (
             ("the ptrace platform", PTRACE_CALLS),
             ("host files", HOST_FILE_CALLS),
+            ("packet sockets", PACKET_CALLS),
             ("the container's streams", STREAM_CALLS),
         )
     )

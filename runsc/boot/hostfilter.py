@@ -98,6 +98,8 @@ _PRCTL_OPTIONS: Final = (
     0x53564D41,  # PR_SET_VMA: glibc and Python name anonymous mappings where the kernel can
 )
 
+_MSG_DONTWAIT: Final = 0x40
+
 _NO_EXEC: Final = ((Compare(2, _PROT_EXEC, 0),),)
 _BENEATH: Final = ((Compare(0, _SIGN_BIT, 0),),)
 _BOTH_BENEATH: Final = ((Compare(0, _SIGN_BIT, 0), Compare(2, _SIGN_BIT, 0)),)
@@ -130,6 +132,8 @@ RULES: Final[dict[str, tuple[tuple[Compare, ...], ...]]] = {
     # The kernel reads 32 bits of the command (TIOCSTI with high bits set was a hole elsewhere).
     "ioctl": one_of(1, INT, _IOCTL_COMMANDS),
     "prctl": one_of(0, INT, _PRCTL_OPTIONS),
+    # With no other flag: not out of band, not to open a connection on its way (MSG_FASTOPEN).
+    "sendmsg": one_of(2, INT, (_MSG_DONTWAIT,)),
 }
 """Argument rules by call; they hold whichever part of the sandbox asks for the call."""
 

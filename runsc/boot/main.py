@@ -12,27 +12,33 @@ import os
 from typing import Final
 
 from config.launch import Launch
+from config.network import NetworkSettings
 from config.oci import Spec
 from runsc.boot import confine
 from runsc.boot.container import Container, exit_code, standard_files
 from runsc.boot.control import ControlServer
 from runsc.boot.descriptors import Descriptors, move_up, occupy_standard
+from runsc.boot.interfaces import Interfaces
 from runsc.boot.log import BootLog
 from runsc.boot.mounts import build_namespace
 from runsc.boot.processes import ProcessMaker
+from runsc.boot.programs import reason_of
 from runsc.boot.terminals import Terminals
 from runsc.errors import RunscError
 from runsc.log import LOG
+from sentry.errors import SysError
 from sentry.fs.devices import register_memory_devices
 from sentry.fs.tty.devpts import register_terminals
 from sentry.kernel.kernel import Kernel
 from sentry.kernel.namespaces import UtsNamespace
+from sentry.kernel.network import Network
 from sentry.loader.program import Loader
 from sentry.log import describe_exception
 from sentry.loop import Loop
 from sentry.platform import hostfiles
 from sentry.platform.hostinfo import HostInfo
 from sentry.platform.registry import make_platform
+from sentry.socket.net_build import make_network
 from sentry.strace import Strace, parse_names
 
 CREATED: Final = b"\0"
@@ -85,6 +91,11 @@ class Sandbox:
         kernel.memory_total = self.memory_total
         self._loader = Loader(self.platform, self._host_info)
         kernel.loader = self._loader
+        network = make_network(kernel, allows_raw=self.launch.config.net_raw)
+        apply_sysctls(network, self.launch.spec)
+        self.interfaces = Interfaces(network.stack, self.platform, self.log, self.launch.config)
+        if self.launch.capture_fd >= 0:
+            self.interfaces.capture_to(self.launch.capture_fd)
         register_memory_devices()
         register_terminals(kernel)
         return kernel
@@ -99,7 +110,7 @@ class Sandbox:
         init = self.maker.make(process, files, make_cwd=True)
         if console is not None:
             console.control(init)
-        return Container(self.kernel, self.loop, self.maker, self.terminals, init)
+        return Container(self.kernel, self.loop, self.maker, self.terminals, self.interfaces, init)
 
     def seal(self) -> None:
         """Close what was only needed to get here, and put up the last wall."""
@@ -109,6 +120,22 @@ class Sandbox:
                 os.close(fd)
         self.descriptors.adopt(self.proc_fd, "the sandbox")
         confine.seal(self.descriptors, self.proc_fd, self._host_filter)
+
+
+def apply_sysctls(network: Network, spec: Spec) -> None:
+    """Set what linux.sysctl says of the network; RunscError for a setting that does not exist."""
+    known = set(network.sysctl_names())
+    for name, value in spec.linux.sysctl.items():
+        if not name.startswith("net."):
+            continue
+        # As sysctl(8): a name with slashes already has dots for dots.
+        path = (name if "/" in name else name.replace(".", "/")).encode()
+        if path not in known:
+            raise RunscError(f"linux.sysctl: there is no setting {name!r}")
+        try:
+            network.write_sysctl(path, value.encode(), None)
+        except SysError as error:
+            raise RunscError(f"linux.sysctl: {name}: {reason_of(error)}") from None
 
 
 def names_of(spec: Spec) -> UtsNamespace:
@@ -130,6 +157,7 @@ def handed_descriptors(launch: Launch) -> Descriptors:
     handed.declare(launch.control_fd, "control socket")
     handed.declare(launch.ready_fd, "answer to the host side")
     handed.declare(launch.log_fd, "debug log")
+    handed.declare(launch.capture_fd, "capture of frames")
     for fd in LOG.descriptors():
         handed.declare(fd, "log of the command")
     return handed
@@ -166,7 +194,7 @@ def boot(launch: Launch) -> None:
         sandbox.platform.close()
         raise
     if launch.autostart:
-        container.start()
+        container.start(NetworkSettings(), [])
     status = run(sandbox)
     sandbox.terminals.finish()
     if server is not None:

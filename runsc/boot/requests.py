@@ -1,5 +1,6 @@
 """What the control server can ask of the container; the kernel's side derives from it."""
 
+from config.network import NetworkSettings
 from config.oci import Process
 
 
@@ -21,8 +22,8 @@ class ExecSession:
 class RequestHandler:
     """Carries out requests; each raises RunscError with one line for the user."""
 
-    def start(self) -> None:
-        """Start the container's program."""
+    def start(self, network: NetworkSettings, host_fds: list[int]) -> None:
+        """Start the container's program, with these interfaces; the descriptors become theirs."""
         raise NotImplementedError
 
     def is_started(self) -> bool:

@@ -26,10 +26,16 @@ def read_config(flags: dict[str, bool | str]) -> Config:
         raise UsageError("--root must not be /")
     if config.log:
         config.log = absolute(config.log)
-    if config.debug_log:
-        is_directory = config.debug_log.endswith("/")
-        config.debug_log = absolute(config.debug_log) + ("/" if is_directory else "")
+    config.debug_log = _absolute_pattern(config.debug_log)
+    config.pcap_log = _absolute_pattern(config.pcap_log)
     return config
+
+
+def _absolute_pattern(path: str) -> str:
+    """Return the absolute path of a log, with the / that says that it is a directory."""
+    if not path:
+        return ""
+    return absolute(path) + ("/" if path.endswith("/") else "")
 
 
 def first_missing(call: Call) -> int:

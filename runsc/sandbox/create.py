@@ -7,14 +7,15 @@ cgroup, terminal sent, hooks, state saved, and the pid file last of all.
 import posix
 
 from config.bundle import BundleError, load_spec
-from config.flags import Config, apply_annotations
+from config.flags import Config, FlagError, apply_annotations
 from config.jsontext import dumps
 from config.launch import Launch
 from config.oci import Resources, Spec
 from runsc.errors import RunscError, describe
-from runsc.log import LOG, open_debug_log
+from runsc.log import LOG, open_capture, open_debug_log
 from runsc.sandbox import cgroup, client, launch, signals
 from runsc.sandbox.console import Console
+from runsc.sandbox.handover import give_back_network
 from runsc.sandbox.hooks import run_hooks, run_hooks_anyway, to_json
 from runsc.sandbox.procfs import start_time
 from runsc.sandbox.state import CREATED, CREATING, Container, make_container, write_atomically
@@ -50,6 +51,7 @@ class Creation:
         """Kill and remove everything that was made."""
         if self.process is not None:
             self.process.kill()
+        give_back_network(self.container)
         if self.console is not None:
             self.console.close_master()
             self.console.close_slave()
@@ -77,8 +79,12 @@ def create_from(
     """Create a container from a Spec that is read already."""
     signals.reset()  # a caller that ignores SIGCHLD would make waiting fail
     _check_terminal(spec, options)
-    for warning in apply_annotations(config, spec.annotations):
-        LOG.warning(warning)
+    try:
+        for warning in apply_annotations(config, spec.annotations):
+            LOG.warning(warning)
+        config.check()
+    except FlagError as error:
+        raise RunscError(str(error)) from None
     if spec.hooks.start_container:
         LOG.warning("hooks.startContainer: not run, the host's kernel cannot run them inside")
     container = make_container(config.root, container_id)
@@ -111,13 +117,23 @@ def _create(config: Config, creation: Creation, bundle: str, options: Options) -
     container.terminal = spec.process.terminal
     container.poststart = to_json(spec.hooks.poststart)
     container.poststop = to_json(spec.hooks.poststop)
+    namespace = spec.linux.namespace("network")
+    if config.network == "sandbox" and namespace is not None:
+        container.network = {
+            "path": namespace.path,
+            "keep": [name for name in config.keep_host_addresses.split(",") if name],
+        }
 
     handed = launch.new_launch(config, spec, container.container_id)
     handed.control_fd = client.listen(container.directory)
     handed.ends_with_caller = options.ends_with_caller
-    handed.autostart = options.autostart and not spec.hooks.poststart
+    # With a network, too, the program is started by request: that brings the interfaces.
+    has_network = bool(container.network)
+    handed.autostart = options.autostart and not spec.hooks.poststart and not has_network
     handed.extra_fds = launch.preserved_fds(options.preserve_fds)
     handed.log_fd = open_debug_log(config, container.container_id, "boot")
+    if has_network:
+        handed.capture_fd = open_capture(config, container.container_id)
     slave_fd = -1
     if spec.process.terminal:
         process = spec.process
@@ -155,7 +171,7 @@ def _create(config: Config, creation: Creation, bundle: str, options: Options) -
 
 def _close_handed(handed: Launch, options: Options) -> None:
     """Close the parent's copies of what the child now holds."""
-    held = {handed.root_fd, handed.control_fd, handed.ready_fd, handed.log_fd}
+    held = {handed.root_fd, handed.control_fd, handed.ready_fd, handed.log_fd, handed.capture_fd}
     held.update(source.host_fd for source in handed.mount_sources)
     # start_sandbox closed ready_fd itself.
     for host_fd in sorted(held - {handed.ready_fd, -1}):

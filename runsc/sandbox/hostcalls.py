@@ -7,7 +7,9 @@ no more than the extension: it stays on the way of `create` and `start`.
 
 from __future__ import annotations
 
+import fcntl
 import os
+import struct
 
 from runsc.sandbox._host import ffi as _ffi
 from runsc.sandbox._host import lib as _lib
@@ -76,6 +78,11 @@ PR_CAP_AMBIENT_CLEAR_ALL: Final = 4
 # SECBIT_NOROOT and _NO_SETUID_FIXUP with their locks, NO_CAP_AMBIENT_RAISE with its
 # (capabilities(7)): being uid 0 is worth nothing from then on.
 SECUREBITS_LOCKED: Final = 0x1 | 0x2 | 0x4 | 0x8 | 0x40 | 0x80
+
+ETHTOOL_GTXCSUM: Final = 0x16
+ETHTOOL_GTSO: Final = 0x1E
+ETHTOOL_GGSO: Final = 0x23
+_SIOCETHTOOL: Final = 0x8946
 
 CAPABILITIES: Final = (
     "CAP_CHOWN",
@@ -284,6 +291,16 @@ def signalfd(numbers: tuple[int, ...]) -> int:
     for number in numbers:
         mask |= 1 << (number - 1)
     return _check(_lib.host_signalfd(mask))
+
+
+def ethtool_value(socket_fd: int, interface: str, command: int) -> int:
+    """Return what one of the ETHTOOL_G commands says of an interface (linux/ethtool.h)."""
+    value = _ffi.new("uint32_t[2]", [command, 0])  # struct ethtool_value
+    name = interface.encode("utf-8", "surrogateescape")
+    pointer = int(_ffi.cast("uintptr_t", value))
+    request = struct.pack("16sP16x", name, pointer)  # struct ifreq, netdevice(7)
+    fcntl.ioctl(socket_fd, _SIOCETHTOOL, request)
+    return int(value[1])
 
 
 def report_refused_calls(fd: int) -> None:

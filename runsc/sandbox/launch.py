@@ -175,6 +175,7 @@ def _prepare_child(launch: Launch, go_fd: int) -> None:
         console.take_as_controlling(launch.stdio_fds[0])
         null_stdio()
     keep = {go_fd, launch.root_fd, launch.control_fd, launch.ready_fd, launch.log_fd}
+    keep.add(launch.capture_fd)
     keep.update(source.host_fd for source in launch.mount_sources)
     keep.update(launch.stdio_fds)
     keep.update(launch.extra_fds)

@@ -36,9 +36,9 @@ def start(config: Config, container_id: str) -> None:
 
 def start_locked(container: Container) -> None:
     """Start a created container whose lock the caller holds."""
-    from runsc.sandbox.client import ask
+    from runsc.sandbox.handover import ask_to_start
 
-    ask(container.directory, {"do": "start"})
+    ask_to_start(container)
     container.phase = RUNNING
     container.save()
     run_poststart(container)
@@ -142,6 +142,10 @@ def delete(config: Config, container_id: str, *, force: bool) -> None:
 def remove(container: Container) -> None:
     """Remove what is left of a container whose lock the caller holds."""
     _kill_and_wait(container)
+    if container.takeover:
+        from runsc.sandbox.handover import give_back_network
+
+        give_back_network(container)
     if container.cgroups:
         from runsc.sandbox.cgroup import Cgroup
 

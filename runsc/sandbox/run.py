@@ -69,7 +69,7 @@ def _run(creation: Creation, options: RunOptions) -> int:
     process = creation.process
     assert process is not None
     try:
-        if container.poststart:
+        if container.poststart or container.network:
             start_locked(container)
         else:
             container.phase = RUNNING

@@ -46,6 +46,8 @@ class Container:
         self.annotations: dict[str, str] = {}
         self.cgroups: list[str] = []  # directories that deletion removes
         self.terminal = False
+        self.network: dict[str, Json] = {}  # {"path", "keep"} with --network=sandbox
+        self.takeover: dict[str, Json] = {}  # what the host's network was like (takeover.Record)
         self.poststart: list[Json] = []  # hooks, as in config.json
         self.poststop: list[Json] = []
         self._lock_fd = -1
@@ -90,6 +92,8 @@ class Container:
             "annotations": dict(self.annotations),
             "cgroups": list(self.cgroups),
             "terminal": self.terminal,
+            "network": self.network,
+            "takeover": self.takeover,
             "poststart": self.poststart,
             "poststop": self.poststop,
         }
@@ -109,6 +113,8 @@ class Container:
             self.annotations = fields.text_map("annotations")
             self.cgroups = fields.texts("cgroups")
             self.terminal = fields.flag("terminal")
+            self.network = fields.fields("network").values
+            self.takeover = fields.fields("takeover").values
             self.poststart = [item.values for item in fields.objects("poststart")]
             self.poststop = [item.values for item in fields.objects("poststop")]
         except FileNotFoundError:

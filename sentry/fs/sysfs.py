@@ -3,6 +3,7 @@
 from typing import Final
 
 from sentry.fs.kernfs import FixedText, KernDirectory, KernNumbers
+from sentry.fs.sysfs_net import ClassNet
 from sentry.kernel.kernel import Kernel
 from sentry.vfs.inode import Inode
 from sentry.vfs.mount import Filesystem
@@ -32,6 +33,9 @@ class SysFilesystem(Filesystem):
         for name in TOP:
             self._root.add(name, self._directory())
         self._fill_fixed()
+        if kernel.network is not None:
+            top = self._below(self._root, b"class")
+            top.add(b"net", ClassNet(kernel.network, self._numbers))
         self._fill_processors(kernel.cpus)
 
     def root(self) -> Inode:

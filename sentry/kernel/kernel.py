@@ -7,6 +7,7 @@ from mypy_extensions import mypyc_attr
 from sentry.abi.errno import EAGAIN
 from sentry.errors import SysError
 from sentry.kernel.futex import FutexTable
+from sentry.kernel.network import Network
 from sentry.kernel.task import Task
 from sentry.kernel.thread_group import ProcessGroup, Session, ThreadGroup
 from sentry.kernel.timer import TimerQueue
@@ -54,6 +55,7 @@ class Kernel:
         self.init: ThreadGroup | None = None
         self.current: Task | None = None  # whose call is being handled
         self.mounts: MountNamespace | None = None
+        self.network: Network | None = None
         self.cpuinfo = b""  # the text of /proc/cpuinfo
         self.cpus = 1  # how many processors the guest sees
         self.memory_total = 1 << 30  # bytes of memory the guest sees

@@ -4,9 +4,10 @@ The descriptor was opened and bound by the host side; the sandbox itself can
 make no socket.
 """
 
+import os
 from typing import Final
 
-from sentry.abi.errno import EAGAIN, ENOBUFS
+from sentry.abi.errno import EAGAIN
 from sentry.platform._net import ffi, lib
 
 # struct virtio_net_hdr, linux/virtio_net.h.
@@ -15,6 +16,9 @@ VNET_DATA_VALID: Final = 2
 GSO_NONE: Final = 0
 GSO_TCPV4: Final = 1
 GSO_TCPV6: Final = 4
+GSO_ECN: Final = 0x80  # the first segment alone has CWR
+
+PACKET_OUTGOING: Final = 4  # sll_pkttype, packet(7)
 
 FRAME_MAX: Final = 65536 + 64  # the largest GSO frame with its link header
 
@@ -25,7 +29,9 @@ class HostFrame:
     def __init__(self, data: bytes) -> None:
         self.data = data
         self.kind = 0  # sll_pkttype
-        self.checksum_good = False  # verified by the device, or unfinished: it never left the host
+        self.has_vlan = False  # a VLAN tag was taken out of it
+        self.is_verified = False  # the device has verified the checksum
+        self.is_unfinished = False  # the checksum is still to be made: it never left the host
         self.gso_size = 0
 
 
@@ -35,6 +41,7 @@ class PacketSocket:
     def __init__(self, host_fd: int, interface: int, *, has_vnet: bool) -> None:
         """`interface`: its index on the host; `has_vnet`: the socket has PACKET_VNET_HDR."""
         self.host_fd = host_fd
+        self.lost = 0  # frames that the host refused to send
         self._interface = interface
         self._vnet = int(has_vnet)
         self._frame = ffi.new("struct net_frame *")
@@ -50,7 +57,9 @@ class PacketSocket:
             return None
         found = HostFrame(self._bytes[: min(size, FRAME_MAX)])
         found.kind = frame.kind
-        found.checksum_good = frame.flags & (VNET_NEEDS_CHECKSUM | VNET_DATA_VALID) != 0
+        found.has_vlan = frame.has_vlan != 0
+        found.is_verified = frame.flags & VNET_DATA_VALID != 0
+        found.is_unfinished = frame.flags & VNET_NEEDS_CHECKSUM != 0
         if frame.gso_type:
             found.gso_size = frame.gso_size
         return found
@@ -68,7 +77,8 @@ class PacketSocket:
         """Send a frame; False if there is no room now.
 
         `checksum_start` 0: nothing is left to compute.  Frames that the host refuses
-        otherwise (the interface is down) are lost, as on a real wire.
+        otherwise (the interface is down, its queue is full) are lost, as on a real
+        wire: there would be no sign of when to try again.
         """
         frame = self._outgoing
         frame.flags = VNET_NEEDS_CHECKSUM if checksum_start else 0
@@ -88,4 +98,12 @@ class PacketSocket:
             payload,
             len(payload),
         )
-        return error not in (-EAGAIN, -ENOBUFS)
+        if error:
+            if error == -EAGAIN:
+                return False
+            self.lost += 1
+        return True
+
+    def close(self) -> None:
+        """Close the socket, which must not be watched any more."""
+        os.close(self.host_fd)

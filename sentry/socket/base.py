@@ -57,6 +57,8 @@ class Message:
         self.ucred: tuple[int, int, int] = (0, 65534, 65534)
         self.address = b""  # the whole struct sockaddr of the sender
         self.flags = 0  # MSG_TRUNC, MSG_EOR, as recvmsg(2) reports
+        # Other control messages: level, type and data.
+        self.control: list[tuple[int, int, bytes]] = []
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)

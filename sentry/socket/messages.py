@@ -39,6 +39,8 @@ def read_control(task: Task, header: abi.MsgHdr, message: Message) -> None:
                 message.ucred = _checked_ucred(task, data)
             else:
                 raise SysError(EINVAL)
+        else:
+            message.control.append((level, kind, raw[offset + abi.CMSGHDR_SIZE : offset + size]))
         offset += abi.cmsg_align(size)
     if len(files) > abi.SCM_MAX_FD:
         raise SysError(EINVAL)
@@ -77,9 +79,23 @@ def write_control(
             parts += packed.ljust(min(abi.cmsg_align(len(packed)), room), b"\0")
     if message.rights:
         _install_rights(task, parts, room, message, flags)
+    for level, kind, data in message.control:
+        _add(parts, room, message, abi.pack_cmsg(level, kind, data))
     if parts:
         task.memory.write(header.control, bytes(parts))
     return len(parts)
+
+
+def _add(parts: bytearray, room: int, message: Message, packed: bytes) -> None:
+    """Add a control message, cut where the room ends (put_cmsg, net/core/scm.c)."""
+    left = room - len(parts)
+    if left < abi.CMSGHDR_SIZE:
+        message.flags |= abi.MSG_CTRUNC
+        return
+    if left < len(packed):
+        message.flags |= abi.MSG_CTRUNC
+        packed = left.to_bytes(8, "little") + packed[8:left]
+    parts += packed.ljust(min(abi.cmsg_align(len(packed)), left), b"\0")
 
 
 def _install_rights(task: Task, parts: bytearray, room: int, message: Message, flags: int) -> None:

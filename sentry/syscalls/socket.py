@@ -8,6 +8,7 @@ from sentry.abi.errno import (
     EAFNOSUPPORT,
     EAGAIN,
     EFAULT,
+    EINPROGRESS,
     EINVAL,
     EMSGSIZE,
     ENOBUFS,
@@ -30,7 +31,7 @@ from sentry.mm.user import (
     write_u32,
     write_u64,
 )
-from sentry.socket import unix
+from sentry.socket import inet_family, unix
 from sentry.socket.base import Message, Socket, family_of
 from sentry.socket.in_flight import IN_FLIGHT
 from sentry.socket.messages import read_control, write_control
@@ -43,7 +44,9 @@ _OPTION_MAX: Final = 4096
 SOCK_MAX: Final = 11  # linux/net.h: one more than the last type
 _READ_EVENTS: Final = POLLIN | POLLHUP | POLLERR
 _WRITE_EVENTS: Final = POLLOUT | POLLHUP | POLLERR
-UNIX: Final = unix.UnixFamily  # importing the module registers the family
+# Importing the modules registers their families.
+UNIX: Final = unix.UnixFamily
+INET: Final = inet_family.InetFamily
 
 
 def sys_socket(task: Task, family: Int, kind: Int, protocol: Int) -> int:
@@ -51,7 +54,11 @@ def sys_socket(task: Task, family: Int, kind: Int, protocol: Int) -> int:
     _check_type(family, kind)
     found = family_of(family)
     made = found.create(task, kind & abi.SOCK_TYPE_MASK, protocol, kind & O_NONBLOCK)
-    return task.fds.install(made, cloexec=bool(kind & abi.SOCK_CLOEXEC))
+    made.acquire()  # dropping it closes what could not be installed
+    try:
+        return task.fds.install(made, cloexec=bool(kind & abi.SOCK_CLOEXEC))
+    finally:
+        made.drop()
 
 
 def sys_socketpair(task: Task, family: Int, kind: Int, protocol: Int, out: UserPtr) -> int:
@@ -96,7 +103,12 @@ def sys_connect(task: Task, fd: Fd, address: UserPtr, size: Int) -> int:
     done = sock.try_connect(task, _read_address(task, address, size))
     if done is not None:
         return done
-    return _wait(task, fd, sock, sock.send_queue(), _WRITE_EVENTS, sock.send_timeout_ns, 0)
+    try:
+        return _wait(task, fd, sock, sock.send_queue(), _WRITE_EVENTS, sock.send_timeout_ns, 0)
+    except SysError as error:
+        if error.errno == EAGAIN and sock.family != abi.AF_UNIX:
+            raise SysError(EINPROGRESS) from None  # SO_SNDTIMEO is over: socket(7)
+        raise
 
 
 def sys_accept(task: Task, fd: Fd, address: UserPtr, size: UserPtr) -> int:

@@ -24,7 +24,7 @@ _STOP_S = 20.0
 
 
 class Daemon:
-    """A running dockerd with two runtimes of ours, `runsc` and `runsc-args`."""
+    """A running dockerd with runtimes of ours: `runsc`, `runsc-args` and `runsc-net`."""
 
     def __init__(self) -> None:
         SCRATCH.mkdir(parents=True, exist_ok=True)
@@ -40,8 +40,8 @@ class Daemon:
         """Start it and return when it answers."""
         with (self.run / "daemon.log").open("wb") as log:
             self._process = subprocess.Popen(
-                # Mounts of its own: nothing that it mounts can stay behind on the host.
-                ["unshare", "--mount", str(DOCKERD), *self._flags()],
+                # Mounts and a network of its own: nothing of them can stay behind on the host.
+                ["unshare", "--mount", "--net", str(DOCKERD), *self._flags()],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -58,6 +58,7 @@ class Daemon:
     def _flags(self) -> list[str]:
         runtimes = {
             "runsc": {"path": str(RUNSC)},
+            "runsc-net": {"path": str(RUNSC), "runtimeArgs": ["--network=sandbox"]},
             "runsc-args": {
                 "path": str(RUNSC),
                 "runtimeArgs": ["--debug", f"--debug-log={self.debug_logs}/"],
@@ -74,7 +75,6 @@ class Daemon:
             f"--cgroup-parent=/{self.cgroup}",
             "--exec-opt=native.cgroupdriver=cgroupfs",
             "--storage-driver=overlay2",
-            "--bridge=none",
             "--iptables=false",
             "--ip6tables=false",
         ]

@@ -4,6 +4,7 @@ from typing import Final
 
 from sentry.fs.kernfs import FixedText, KernDirectory, KernNumbers, LinkInode, NumberFile
 from sentry.fs.procfs import system_files as system
+from sentry.fs.procfs.network import SettingDirectory
 from sentry.fs.procfs.task_directory import BLOCK, TaskDirectory, numbered_task
 from sentry.kernel import version
 from sentry.kernel.kernel import PID_MAX, Kernel
@@ -117,6 +118,7 @@ class ProcFilesystem(Filesystem):
         root.add(b"self", SelfLink(kernel, device, numbers.next(), is_thread=False))
         root.add(b"thread-self", SelfLink(kernel, device, numbers.next(), is_thread=True))
         root.add(b"mounts", LinkInode(device, numbers.next(), b"self/mounts"))
+        root.add(b"net", LinkInode(device, numbers.next(), b"self/net"))
         root.add(b"uptime", system.Uptime(kernel, device, numbers.next()))
         root.add(b"version", system.Version(kernel, device, numbers.next()))
         root.add(b"loadavg", system.LoadAverage(kernel, device, numbers.next()))
@@ -137,6 +139,8 @@ class ProcFilesystem(Filesystem):
             self._place(sysctl, path, FixedText(device, numbers.next(), text))
         for path, (value, low, high) in SYSCTL_NUMBERS.items():
             self._place(sysctl, path, NumberFile(device, numbers.next(), value, low, high))
+        if kernel.network is not None:
+            sysctl.add(b"net", SettingDirectory(kernel.network, numbers, b"net/"))
         self._place(sysctl, b"kernel/hostname", system.Hostname(kernel, device, numbers.next()))
         self._place(sysctl, b"kernel/domainname", system.Domainname(kernel, device, numbers.next()))
         uuid = system.RandomUuid(kernel, device, numbers.next())

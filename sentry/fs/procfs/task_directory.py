@@ -5,6 +5,7 @@ from typing import Final
 from sentry.fs.kernfs import KernDirectory, LinkInode
 from sentry.fs.procfs import task_files as files
 from sentry.fs.procfs import task_links as links
+from sentry.fs.procfs.network import NetDirectory
 from sentry.kernel.kernel import Kernel
 from sentry.kernel.task import Task
 from sentry.vfs.inode import S_IFDIR, S_IFLNK, S_IFREG, DirectoryEntry, Inode
@@ -12,6 +13,7 @@ from sentry.vfs.inode import S_IFDIR, S_IFLNK, S_IFREG, DirectoryEntry, Inode
 # Inode numbers: a block for each task, with descriptors in its upper half.
 BLOCK: Final = 1 << 24
 FD_AREA: Final = 1 << 12
+NET_AREA: Final = 1 << 11
 FDINFO_AREA: Final = 1 << 23
 
 # Name, mode, class of the files that are the same kind of thing for every task.
@@ -50,7 +52,7 @@ LINKS: Final[dict[bytes, type[links.TaskLink]]] = {
 }
 NAMESPACES: Final = (b"cgroup", b"ipc", b"mnt", b"net", b"pid", b"user", b"uts")
 # The order in which a directory shows them, which is also that of inode numbers.
-NAMES: Final = sorted([*TEXTS, *FIXED, *LINKS, b"fd", b"fdinfo", b"ns", b"task"])
+NAMES: Final = sorted([*TEXTS, *FIXED, *LINKS, b"fd", b"fdinfo", b"net", b"ns", b"task"])
 NUMBERS: Final = {name: index + 1 for index, name in enumerate(NAMES)}
 
 
@@ -92,6 +94,8 @@ class TaskDirectory(KernDirectory):
             return links.FdDirectory(kernel, device, self.number + FD_AREA, tid)
         if name == b"fdinfo":
             return links.FdInfoDirectory(kernel, device, self.number + FDINFO_AREA, tid)
+        if name == b"net":
+            return NetDirectory(kernel.network, device, self.number + NET_AREA)
         if name == b"ns":
             return _namespaces(device, number)
         return ThreadsDirectory(kernel, device, number, task)
@@ -108,7 +112,7 @@ def kind_of(name: bytes) -> int:
     """Return the file type of an entry of /proc/PID."""
     if name in LINKS:
         return S_IFLNK
-    if name in (b"fd", b"fdinfo", b"ns", b"task"):
+    if name in (b"fd", b"fdinfo", b"net", b"ns", b"task"):
         return S_IFDIR
     return S_IFREG
 

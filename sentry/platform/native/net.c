@@ -29,7 +29,7 @@ struct net_frame {
 
 // Sends one frame whose parts are not joined.  With `vnet` the socket has
 // PACKET_VNET_HDR.  The protocol is always given: ipvlan looks at it.
-// Returns 0 or -errno; EAGAIN and ENOBUFS are "no room now".
+// Returns 0 or -errno; EAGAIN is "no room now".
 int net_send(int fd, int interface, int vnet, const struct net_frame *frame,
              const char *header, size_t header_size, const char *payload, size_t payload_size)
 {
@@ -98,7 +98,8 @@ long net_receive(int fd, int vnet, char *buffer, size_t room, struct net_frame *
         if (c->cmsg_level != SOL_PACKET || c->cmsg_type != PACKET_AUXDATA)
             continue;
         memcpy(&aux, CMSG_DATA(c), sizeof aux);
-        frame->has_vlan = (aux.tp_status & TP_STATUS_VLAN_VALID) != 0;
+        // The tag is taken out of the frame; VLAN 0 has a priority only (802.1Q).
+        frame->has_vlan = aux.tp_status & TP_STATUS_VLAN_VALID && aux.tp_vlan_tci & 0xFFF;
         // Locally sent and not finished, or verified by the device: good either way.
         if (!vnet && aux.tp_status & (TP_STATUS_CSUM_VALID | TP_STATUS_CSUMNOTREADY))
             frame->flags |= VIRTIO_NET_HDR_F_DATA_VALID;

@@ -10,6 +10,7 @@ import tempfile
 
 import pytest
 
+from config.network import AddressSettings, InterfaceSettings, NetworkSettings, RouteSettings
 from runsc.boot.control import MAX_CONNECTIONS, MAX_FRAME, ControlServer
 from runsc.boot.requests import ExecSession, RequestHandler
 from runsc.errors import RunscError
@@ -49,7 +50,8 @@ class Recorder(RequestHandler):
         self.started = False
         self.session: ExecSession | None = None
 
-    def start(self):
+    def start(self, network, host_fds):
+        self.network, self.host_fds = network, host_fds
         if self.started:
             raise RunscError("cannot start an already running container")
         self.started = True
@@ -148,6 +150,33 @@ def test_start_runs_the_program_once(world):
     assert world.ask({"do": "state"})[1] == {"ok": True, "started": True}
     refused = {"ok": False, "error": "cannot start an already running container"}
     assert world.ask({"do": "start"})[1] == refused
+
+
+def test_start_brings_the_network_and_its_descriptors(world):
+    settings = NetworkSettings()
+    settings.interfaces.append(InterfaceSettings(7, "eth0"))
+    settings.interfaces[0].addresses.append(AddressSettings("10.9.0.2", 24))
+    settings.routes.append(RouteSettings("10.0.0.0", 8, 7))
+    read_fd, write_fd = os.pipe()
+    try:
+        message = {"do": "start", "network": settings.to_json()}
+        assert world.ask(message, [read_fd])[1] == {"ok": True}
+    finally:
+        os.close(read_fd)
+    assert world.handler.network.to_json() == settings.to_json()
+    [host_fd] = world.handler.host_fds
+    os.write(write_fd, b"the same pipe")
+    os.close(write_fd)
+    assert os.read(host_fd, 100) == b"the same pipe"
+    os.close(host_fd)
+
+
+def test_a_network_that_makes_no_sense_is_refused(world):
+    message = {"do": "start", "network": {"interfaces": [{"index": 0, "name": "eth0"}]}}
+    answer = world.ask(message)[1]
+    assert answer["ok"] is False
+    assert "interfaces[0]" in answer["error"]
+    assert world.ask({"do": "state"})[1] == {"ok": True, "started": False}
 
 
 def test_the_connection_ends_after_the_answer(world):

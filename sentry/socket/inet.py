@@ -1,0 +1,282 @@
+"""What all sockets of AF_INET and AF_INET6 have in common (ip(7), ipv6(7), socket(7)).
+
+A socket is thin: the endpoint of the network stack does the work, `options`
+has the values that setsockopt(2) can set, and this class joins them to the
+kernel: errors, readiness, addresses, capabilities.
+"""
+
+from struct import Struct
+from typing import Final
+
+from mypy_extensions import mypyc_attr
+
+from netstack.endpoint import (
+    EVENT_IN,
+    EVENT_OUT,
+    EVENT_PRI,
+    SHUT_READ,
+    SHUT_WRITE,
+    Address,
+    Endpoint,
+)
+from netstack.environment import Listener
+from netstack.errors import NetError
+from sentry.abi import socket as abi
+from sentry.abi.capability import CAP_NET_ADMIN, CAP_NET_BIND_SERVICE
+from sentry.abi.errno import EACCES, EAFNOSUPPORT, EINVAL, ENETUNREACH, ENODEV, ENOPROTOOPT, EPERM
+from sentry.errors import SysError
+from sentry.kernel.task import Task
+from sentry.mm.user import write_u32
+from sentry.socket import ifreq
+from sentry.socket.base import BUFFER_MAX, Socket
+from sentry.socket.net_address import pack_address, parse_address, parse_ipv4, sockaddr_family
+from sentry.socket.net_errors import as_sys_error, errno_of
+from sentry.socket.net_namespace import NetworkNamespace
+from sentry.socket.option_table import KEEPS_NUMBER, OPTIONS, Option
+from sentry.socket.option_values import read_number
+from sentry.vfs.caller import Caller
+from sentry.vfs.file import POLLRDBAND, POLLRDNORM, POLLWRBAND, POLLWRNORM
+
+_INT: Final = Struct("<i")
+_U64: Final = Struct("<Q")
+_MEMINFO: Final = Struct("<9I")
+
+OptionKey = tuple[int, int]
+"""Level and number of an option."""
+
+
+class SocketEvents(Listener):
+    """Tells a socket's wait queue what its endpoint reports."""
+
+    def __init__(self, sock: "InetSocket") -> None:
+        self.sock = sock
+
+    def on_events(self, events: int) -> None:
+        self.sock.queue.notify(poll_bits(events))
+
+
+def poll_bits(events: int) -> int:
+    """Return EVENT_ bits with those that poll(2) has besides (POLLRDNORM, POLLWRNORM)."""
+    if events & EVENT_IN:
+        events |= POLLRDNORM
+    if events & EVENT_OUT:
+        events |= POLLWRNORM | POLLWRBAND
+    if events & EVENT_PRI:
+        events |= POLLRDBAND
+    return events
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class InetSocket(Socket):
+    """A socket above an endpoint of the stack."""
+
+    def __init__(
+        self,
+        task: Task,
+        namespace: NetworkNamespace,
+        family: int,
+        kind: int,
+        protocol: int,
+    ) -> None:
+        super().__init__(task, family, kind, protocol, 0)
+        self.namespace = namespace
+        self.stack = namespace.stack
+        self.uid = task.creds.fsuid
+        self.values: dict[OptionKey, int] = {}  # options that were set
+        self.device_name = b""  # SO_BINDTODEVICE
+        self.base_endpoint = Endpoint()
+
+    def attach(self, endpoint: Endpoint) -> None:
+        """Use an endpoint from now on."""
+        self.base_endpoint = endpoint
+        endpoint.listener = SocketEvents(self)
+
+    # Addresses.
+
+    def parse(self, data: bytes) -> Address:
+        """Return an address for this socket; SysError if it is of another family."""
+        address = parse_address(self.family, data)
+        if len(address.host) == 4 and self.is_v6_only():
+            raise SysError(ENETUNREACH)
+        return address
+
+    def parse_bind(self, task: Task, data: bytes) -> Address:
+        """Return the address for bind(2), whose port the task may take."""
+        family = sockaddr_family(data)
+        if self.family == abi.AF_INET and family == abi.AF_UNSPEC:
+            # Compatibility of Linux: only the wildcard (inet_bind, net/ipv4/af_inet.c).
+            address = parse_ipv4(data)
+            if any(address.host):
+                raise SysError(EAFNOSUPPORT)
+        else:
+            address = parse_address(self.family, data)
+        if len(address.host) == 4 and self.is_v6_only():
+            raise SysError(EINVAL)
+        if 0 < address.port < self.stack.settings.ip_unprivileged_port_start:
+            if not task.creds.has_capability(CAP_NET_BIND_SERVICE):
+                raise SysError(EACCES)
+        return address
+
+    def is_v6_only(self) -> bool:
+        """Return whether IPV6_V6ONLY is set."""
+        return bool(self.values.get((abi.SOL_IPV6, abi.IPV6_V6ONLY), 0))
+
+    def show(self, address: Address) -> bytes:
+        """Return an address as this socket's family has it."""
+        return pack_address(self.family, address)
+
+    # State.
+
+    def readiness(self) -> int:
+        return poll_bits(self.base_endpoint.readiness())
+
+    def take_error(self) -> int:
+        return errno_of(self.base_endpoint.take_error())
+
+    def release(self) -> None:
+        self.base_endpoint.close()
+        self.stack.flush()
+
+    def shutdown_bits(self, how: int) -> int:
+        """Return the directions of shutdown(2); SysError(EINVAL)."""
+        if not 0 <= how <= abi.SHUT_RDWR:
+            raise SysError(EINVAL)
+        return (SHUT_READ, SHUT_WRITE, SHUT_READ | SHUT_WRITE)[how]
+
+    def ioctl(self, caller: Caller, request: int, argument: int) -> int:
+        """Do the requests that are about interfaces; kinds of sockets have more."""
+        return ifreq.ioctl(self.namespace, caller, request, argument)
+
+    def write_number(self, caller: Caller, argument: int, value: int) -> int:
+        """Answer an ioctl(2) with a number."""
+        write_u32(caller.memory, argument, value & 0xFFFF_FFFF)
+        return 0
+
+    # Options.
+
+    def value(self, level: int, option: int) -> int:
+        """Return the value of an option of the table, set or not."""
+        row = OPTIONS.get((level, option))
+        return self.values.get((level, option), row.default if row is not None else 0)
+
+    def find_option(self, level: int, option: int) -> Option | None:
+        """Return the row of an option, if this kind of socket has it."""
+        row = OPTIONS.get((level, option))
+        if row is None or not row.is_for(self.family, self.kind, self.protocol):
+            return None
+        return row
+
+    def get_option(self, task: Task, level: int, option: int) -> bytes:
+        try:
+            found = self.get_special(level, option)
+        except NetError as error:
+            raise as_sys_error(error) from None
+        if found is not None:
+            return found
+        row = self.find_option(level, option)
+        if row is not None:
+            return _INT.pack(self.values.get((level, option), row.default))
+        if level != abi.SOL_SOCKET:
+            raise SysError(ENOPROTOOPT)
+        return super().get_option(task, level, option)
+
+    def get_special(self, level: int, option: int) -> bytes | None:
+        """Return the value of an option that is no plain number; None: ask the table."""
+        if level != abi.SOL_SOCKET:
+            return None
+        if option == abi.SO_BINDTODEVICE:
+            return self.device_name + b"\0" if self.device_name else b""
+        if option == abi.SO_BINDTOIFINDEX:
+            return _INT.pack(self.device_index())
+        if option == abi.SO_COOKIE:
+            return _U64.pack(self.number)
+        if option == abi.SO_MAX_PACING_RATE:
+            return _U64.pack((1 << 64) - 1)
+        if option == abi.SO_MEMINFO:
+            sizes = (0, self.receive_buffer, 0, self.send_buffer, 0, 0, 0, 0, 0)
+            return _MEMINFO.pack(*sizes)
+        return None
+
+    def device_index(self) -> int:
+        """Return the index of the device of SO_BINDTODEVICE, 0 if there is none."""
+        interface = self.stack.find_interface(self.device_name.decode("ascii", "replace"))
+        return interface.index if interface is not None and self.device_name else 0
+
+    def set_option(self, task: Task, level: int, option: int, value: bytes) -> None:
+        try:
+            if self.set_special(task, level, option, value):
+                return
+            row = self.find_option(level, option)
+            if row is not None:
+                self._set_number(task, row, value)
+                return
+        except NetError as error:
+            raise as_sys_error(error) from None
+        if level != abi.SOL_SOCKET:
+            raise SysError(ENOPROTOOPT)
+        if option in (abi.SO_SNDBUFFORCE, abi.SO_RCVBUFFORCE):
+            self._force_buffer(task, option, value)
+        else:
+            super().set_option(task, level, option, value)
+        if option in (abi.SO_SNDBUF, abi.SO_SNDBUFFORCE):
+            self.apply_buffers(send=True)
+        elif option in (abi.SO_RCVBUF, abi.SO_RCVBUFFORCE):
+            self.apply_buffers(send=False)
+
+    def _force_buffer(self, task: Task, option: int, value: bytes) -> None:
+        """SO_SNDBUFFORCE, SO_RCVBUFFORCE: beyond the limit, but not beyond reason."""
+        if not task.creds.has_capability(CAP_NET_ADMIN):
+            raise SysError(EPERM)
+        number = min(max(read_number(abi.SOL_SOCKET, value), 0), BUFFER_MAX * 64)
+        if option == abi.SO_SNDBUFFORCE:
+            self.send_buffer = max(4608, 2 * number)
+        else:
+            self.receive_buffer = max(2304, 2 * number)
+
+    def _set_number(self, task: Task, row: Option, value: bytes) -> None:
+        if row.is_read_only:
+            raise SysError(ENOPROTOOPT)
+        number = row.checked(read_number(row.level, value))
+        if row.capability >= 0 and not task.creds.has_capability(row.capability):
+            if row.default != number:
+                raise SysError(EPERM)
+        if row.kind != KEEPS_NUMBER:
+            number = int(number != 0)
+        self.apply(row, number)
+        self.values[(row.level, row.number)] = number
+        self.stack.flush()
+
+    def set_special(self, task: Task, level: int, option: int, value: bytes) -> bool:
+        """Set an option that is no plain number; False: it is one."""
+        if level != abi.SOL_SOCKET:
+            return False
+        if option == abi.SO_BINDTODEVICE:
+            self._bind_to_device(value[:15].split(b"\0")[0])
+            return True
+        if option == abi.SO_BINDTOIFINDEX:
+            index = read_number(level, value)
+            interface = self.stack.interfaces.get(index)
+            if index and interface is None:
+                raise SysError(ENODEV)
+            self._bind_to_device(interface.name.encode() if interface is not None else b"")
+            return True
+        return False
+
+    def _bind_to_device(self, name: bytes) -> None:
+        index = 0
+        if name:
+            interface = self.stack.find_interface(name.decode("ascii", "replace"))
+            if interface is None:
+                raise SysError(ENODEV)
+            index = interface.index
+        self.device_name = name
+        self.apply_device(index)
+
+    def apply(self, row: Option, number: int) -> None:
+        """Give the endpoint the new value of an option; kinds of sockets know which it has."""
+
+    def apply_buffers(self, *, send: bool) -> None:
+        """Give the endpoint the new size of a buffer."""
+
+    def apply_device(self, index: int) -> None:
+        """Give the endpoint the device of SO_BINDTODEVICE."""

@@ -1,0 +1,333 @@
+"""UDP, raw and ping sockets (udp(7), raw(7), icmp(7)): single messages."""
+
+from struct import Struct
+from typing import Final
+
+from netstack.datagram import SendOptions
+from netstack.endpoint import SHUT_READ, Address
+from netstack.errors import NOT_CONNECTED, NetError
+from netstack.ping import PingEndpoint
+from netstack.raw import RawEndpoint
+from netstack.udp import UdpEndpoint
+from sentry.abi import socket as abi
+from sentry.abi.errno import (
+    EAFNOSUPPORT,
+    EAGAIN,
+    EDESTADDRREQ,
+    EFAULT,
+    EINVAL,
+    EMSGSIZE,
+    ENETUNREACH,
+    ENOTCONN,
+    EOPNOTSUPP,
+)
+from sentry.abi.ioctl import SIOCINQ, SIOCOUTQ
+from sentry.errors import SysError
+from sentry.kernel.task import Task
+from sentry.mm.io import Sink, Source
+from sentry.socket import memberships
+from sentry.socket.base import Message
+from sentry.socket.inet import InetSocket
+from sentry.socket.inet_control import add_error, add_received, send_options
+from sentry.socket.net_address import parse_ipv4, sockaddr_family
+from sentry.socket.net_errors import as_sys_error
+from sentry.socket.net_namespace import NetworkNamespace
+from sentry.socket.option_table import (
+    IPV6_DONTFRAG,
+    IPV6_FREEBIND,
+    IPV6_MULTICAST_ALL,
+    UDP_CORK,
+    Option,
+)
+from sentry.vfs.caller import Caller
+
+MESSAGE_MAX: Final = 65535
+ICMP_FILTER: Final = 1
+ICMPV6_FILTER: Final = 1
+IPV6_HDRINCL: Final = 36
+_INT: Final = Struct("<i")
+_WORD: Final = Struct("<I")
+_EIGHT_WORDS: Final = Struct("<8I")
+
+MessageEndpoint = UdpEndpoint | RawEndpoint | PingEndpoint
+
+# Options that are a field of the endpoint as they stand.
+FLAG_FIELDS: Final = {
+    (abi.SOL_SOCKET, abi.SO_BROADCAST): "broadcast",
+    (abi.SOL_IP, abi.IP_FREEBIND): "free_bind",
+    (abi.SOL_IPV6, IPV6_FREEBIND): "free_bind",
+    (abi.SOL_IP, abi.IP_RECVERR): "receive_errors",
+    (abi.SOL_IPV6, abi.IPV6_RECVERR): "receive_errors",
+    (abi.SOL_IP, abi.IP_MULTICAST_LOOP): "multicast_loop",
+    (abi.SOL_IPV6, abi.IPV6_MULTICAST_LOOP): "multicast_loop",
+    (abi.SOL_IP, abi.IP_MULTICAST_ALL): "multicast_all",
+    (abi.SOL_IPV6, IPV6_MULTICAST_ALL): "multicast_all",
+    (abi.SOL_IPV6, abi.IPV6_V6ONLY): "only_v6",
+}
+# The same for UDP only.
+UDP_FIELDS: Final = {
+    (abi.SOL_SOCKET, abi.SO_REUSEADDR): "reuse_address",
+    (abi.SOL_SOCKET, abi.SO_REUSEPORT): "reuse_port",
+    (abi.SOL_SOCKET, abi.SO_NO_CHECK): "no_checksum",
+}
+# Numbers; -1 stands for the value given.
+NUMBER_FIELDS: Final = {
+    (abi.SOL_SOCKET, abi.SO_MARK): ("mark", 0),
+    (abi.SOL_IP, abi.IP_TOS): ("tos", 0),
+    (abi.SOL_IP, abi.IP_TTL): ("ttl", 0),
+    (abi.SOL_IPV6, abi.IPV6_UNICAST_HOPS): ("hop_limit", 0),
+    (abi.SOL_IPV6, abi.IPV6_TCLASS): ("traffic_class", 0),
+    (abi.SOL_IP, abi.IP_MTU_DISCOVER): ("path_mtu_discovery", 1),
+    (abi.SOL_IPV6, abi.IPV6_MTU_DISCOVER): ("path_mtu_discovery", 1),
+    (abi.SOL_IP, abi.IP_MULTICAST_TTL): ("multicast_ttl", 1),
+    (abi.SOL_IPV6, abi.IPV6_MULTICAST_HOPS): ("multicast_ttl", 1),
+}
+
+
+class DatagramSocket(InetSocket):
+    """A socket of messages."""
+
+    def __init__(
+        self,
+        task: Task,
+        namespace: NetworkNamespace,
+        family: int,
+        kind: int,
+        protocol: int,
+        endpoint: MessageEndpoint,
+    ) -> None:
+        super().__init__(task, namespace, family, kind, protocol)
+        self.endpoint = endpoint
+        endpoint.user = self.uid
+        self.attach(endpoint)
+
+    # Names.
+
+    def bind(self, task: Task, address: bytes) -> None:
+        if self.kind == abi.SOCK_RAW or self.protocol != abi.IPPROTO_UDP:
+            # There are no ports to be protected.
+            wanted = self.parse(address)
+        else:
+            wanted = self.parse_bind(task, address)
+        endpoint = self.endpoint
+        try:
+            endpoint.bind(wanted)
+        except NetError as error:
+            raise as_sys_error(error) from None
+
+    def try_connect(self, task: Task, address: bytes) -> int | None:
+        family = sockaddr_family(address)
+        endpoint = self.endpoint
+        target: Address | None = None
+        if family == abi.AF_INET and self.family == abi.AF_INET6:
+            # As Linux (__ip6_datagram_connect, net/ipv6/datagram.c).
+            if self.is_v6_only() or self.kind == abi.SOCK_RAW:
+                raise SysError(EAFNOSUPPORT)
+            target = parse_ipv4(address)
+        elif family != abi.AF_UNSPEC:
+            target = self.parse(address)
+        try:
+            if target is None:
+                endpoint.disconnect()
+            else:
+                endpoint.connect(target)
+        except NetError as error:
+            raise as_sys_error(error) from None
+        return 0
+
+    def local_address(self) -> Address:
+        """Return the own address, as far as there is one."""
+        endpoint = self.endpoint
+        if isinstance(endpoint, RawEndpoint):
+            return Address(endpoint.local_host, self.protocol)
+        return endpoint.local_address()
+
+    def name(self) -> bytes:
+        return self.show(self.local_address())
+
+    def peer_name(self) -> bytes:
+        remote = self.endpoint.remote
+        if remote is None:
+            raise SysError(ENOTCONN)
+        return self.show(remote)
+
+    def shutdown(self, how: int) -> None:
+        bits = self.shutdown_bits(how)
+        try:
+            self.endpoint.shutdown(bits)
+        except NetError as error:
+            raise as_sys_error(error) from None
+
+    # Sending.
+
+    def try_write(self, source: Source) -> int | None:
+        return self._send(source, None, None)
+
+    def try_send(
+        self, task: Task, source: Source, message: Message, address: bytes, flags: int
+    ) -> int | None:
+        if flags & abi.MSG_OOB:
+            raise SysError(EOPNOTSUPP)
+        options = send_options(message.control, self.family == abi.AF_INET6)
+        if flags & abi.MSG_MORE:
+            options = options if options is not None else SendOptions()
+            options.more = True
+        return self._send(source, self._target(address) if address else None, options)
+
+    def _target(self, address: bytes) -> Address | None:
+        """Return where sendto(2) sends; None: to the connected peer."""
+        family = sockaddr_family(address)
+        if self.family == abi.AF_INET:
+            if len(address) < abi.SOCKADDR_IN_SIZE:
+                raise SysError(EINVAL)
+            if family not in (abi.AF_INET, abi.AF_UNSPEC):
+                raise SysError(EAFNOSUPPORT)
+            return parse_ipv4(address)
+        if family == abi.AF_UNSPEC:
+            return None
+        if family == abi.AF_INET and self.protocol == abi.IPPROTO_UDP:
+            if self.is_v6_only():
+                raise SysError(ENETUNREACH)
+            return parse_ipv4(address)
+        return self.parse(address)
+
+    def _send(
+        self, source: Source, target: Address | None, options: SendOptions | None
+    ) -> int | None:
+        size = source.size
+        if size > MESSAGE_MAX:
+            raise SysError(EMSGSIZE)
+        data = source.take(size)
+        if len(data) < size:
+            raise SysError(EFAULT)
+        try:
+            done = self.endpoint.send(data, target, options)
+        except NetError as error:
+            if error.code == NOT_CONNECTED:
+                raise SysError(EDESTADDRREQ) from None
+            raise as_sys_error(error) from None
+        self.stack.flush()
+        return done
+
+    # Receiving.
+
+    def try_read(self, sink: Sink) -> int | None:
+        return 0 if sink.room == 0 else self.try_receive(sink, Message(b""), 0)
+
+    def try_receive(self, sink: Sink, message: Message, flags: int) -> int | None:
+        if flags & abi.MSG_OOB:
+            raise SysError(EOPNOTSUPP)
+        if flags & abi.MSG_ERRQUEUE:
+            return self._receive_error(sink, message)
+        endpoint = self.endpoint
+        try:
+            datagram = endpoint.receive(peek=bool(flags & abi.MSG_PEEK))
+        except NetError as error:
+            raise as_sys_error(error) from None
+        if datagram is None:
+            return 0 if endpoint.shut & SHUT_READ else None
+        payload = datagram.payload
+        size = len(payload)
+        done = sink.put(payload) if size and sink.room else 0
+        message.address = self.show(datagram.source)
+        if done < size:
+            message.flags |= abi.MSG_TRUNC
+        add_received(self, datagram, message)
+        return size if flags & abi.MSG_TRUNC else done
+
+    def _receive_error(self, sink: Sink, message: Message) -> int:
+        entry = self.endpoint.receive_error()
+        if entry is None:
+            raise SysError(EAGAIN)
+        payload = entry.payload
+        done = sink.put(payload) if payload and sink.room else 0
+        if done < len(payload):
+            message.flags |= abi.MSG_TRUNC
+        message.flags |= abi.MSG_ERRQUEUE
+        message.address = self.show(entry.destination)
+        add_error(self, entry, message)
+        return done
+
+    def ioctl(self, caller: Caller, request: int, argument: int) -> int:
+        if request == SIOCINQ:
+            return self.write_number(caller, argument, self.endpoint.next_size())
+        if request == SIOCOUTQ:
+            return self.write_number(caller, argument, 0)  # sent at once
+        return super().ioctl(caller, request, argument)
+
+    # Options.
+
+    def get_special(self, level: int, option: int) -> bytes | None:
+        endpoint = self.endpoint
+        if level in (abi.SOL_IP, abi.SOL_IPV6):
+            if option == (abi.IP_MTU if level == abi.SOL_IP else abi.IPV6_MTU):
+                return _INT.pack(endpoint.path_mtu())
+            if level == abi.SOL_IP and option == abi.IP_OPTIONS:
+                return endpoint.ipv4_options
+            return memberships.get_option(endpoint, level, option)
+        if isinstance(endpoint, RawEndpoint):
+            if level == abi.SOL_RAW and option == ICMP_FILTER and self._is_icmp():
+                return _WORD.pack(endpoint.icmp_filter)
+            if level == abi.IPPROTO_ICMPV6 and option == ICMPV6_FILTER:
+                return endpoint.icmp6_filter.to_bytes(32, "little")
+        return super().get_special(level, option)
+
+    def _is_icmp(self) -> bool:
+        return self.family == abi.AF_INET and self.protocol == abi.IPPROTO_ICMP
+
+    def set_special(self, task: Task, level: int, option: int, value: bytes) -> bool:
+        endpoint = self.endpoint
+        if level == abi.SOL_IP and option == abi.IP_OPTIONS:
+            if len(value) > 40:
+                raise SysError(EINVAL)
+            endpoint.ipv4_options = value + bytes(-len(value) % 4)
+            return True
+        if level in (abi.SOL_IP, abi.SOL_IPV6):
+            if option == abi.IPV6_V6ONLY and level == abi.SOL_IPV6 and self.local_address().port:
+                raise SysError(EINVAL)
+            if memberships.set_option(endpoint, level, option, value):
+                return True
+        if isinstance(endpoint, RawEndpoint):
+            if level == abi.SOL_RAW and option == ICMP_FILTER and self._is_icmp():
+                endpoint.icmp_filter = int.from_bytes(value[:4], "little")
+                return True
+            if level == abi.IPPROTO_ICMPV6 and option == ICMPV6_FILTER:
+                endpoint.icmp6_filter = int.from_bytes(value[:32].ljust(32, b"\0"), "little")
+                return True
+        return super().set_special(task, level, option, value)
+
+    def apply(self, row: Option, number: int) -> None:
+        key = (row.level, row.number)
+        endpoint = self.endpoint
+        if key in FLAG_FIELDS:
+            setattr(endpoint, FLAG_FIELDS[key], number != 0)
+        elif key in NUMBER_FIELDS:
+            if key == (abi.SOL_IP, abi.IP_TTL) and number == 0:
+                raise SysError(EINVAL)
+            name, at_minus_one = NUMBER_FIELDS[key]
+            setattr(endpoint, name, at_minus_one if number < 0 else number)
+        elif isinstance(endpoint, UdpEndpoint):
+            if key in UDP_FIELDS:
+                setattr(endpoint, UDP_FIELDS[key], number != 0)
+            elif key == (abi.SOL_UDP, UDP_CORK):
+                endpoint.corked = number != 0
+                if not number:
+                    endpoint.push()
+        elif isinstance(endpoint, RawEndpoint):
+            if key == (abi.SOL_IP, abi.IP_HDRINCL):
+                endpoint.has_header = number != 0
+            elif key == (abi.SOL_IPV6, abi.IPV6_CHECKSUM):
+                endpoint.checksum_offset = number
+        if key == (abi.SOL_IPV6, IPV6_DONTFRAG) and number:
+            endpoint.path_mtu_discovery = abi.IP_PMTUDISC_DO
+
+    def apply_buffers(self, *, send: bool) -> None:
+        if not send:
+            self.endpoint.receive_limit = self.receive_buffer
+
+    def apply_device(self, index: int) -> None:
+        endpoint = self.endpoint
+        if isinstance(endpoint, UdpEndpoint):
+            endpoint.set_interface(index)
+        else:
+            endpoint.interface_index = index

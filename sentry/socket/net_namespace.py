@@ -1,0 +1,97 @@
+"""The network namespace of the sandbox: one stack with its protocols.
+
+What /proc/net, /proc/sys/net and /sys/class/net show is registered by
+`net_build.py`; here are only the places for it.
+"""
+
+from mypy_extensions import mypyc_attr
+
+from netstack.build import new_stack
+from netstack.tcp.endpoint import TcpEndpoint
+from netstack.tcp.protocol import TcpProtocol
+from netstack.wire.tcp import PROTOCOL_TCP
+from sentry.abi.capability import CAP_NET_ADMIN
+from sentry.abi.errno import EACCES, EPERM
+from sentry.errors import SysError
+from sentry.kernel.kernel import Kernel
+from sentry.kernel.network import Network
+from sentry.socket.base import Socket
+from sentry.socket.interface_numbers import interface_texts
+from sentry.socket.net_environment import KernelEnvironment
+from sentry.vfs.creds import Credentials
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class NetText:
+    """A file of /proc/net."""
+
+    def __init__(self, namespace: "NetworkNamespace") -> None:
+        self.namespace = namespace
+
+    def generate(self) -> bytes:
+        """Return the contents."""
+        return b""
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Setting:
+    """A file below /proc/sys/net."""
+
+    def read(self) -> bytes:
+        """Return the text."""
+        return b""
+
+    def write(self, data: bytes) -> None:
+        """Take another value; SysError(EINVAL)."""
+        raise SysError(EACCES)
+
+
+class NetworkNamespace(Network):
+    """A stack, and what the rest of the kernel may ask of it."""
+
+    def __init__(self, kernel: Kernel, *, allows_raw: bool) -> None:
+        self.kernel = kernel
+        self.environment = KernelEnvironment(kernel)
+        self.stack, self.udp = new_stack(self.environment)
+        self.tcp = TcpProtocol(self.stack)
+        self.stack.register_transport(PROTOCOL_TCP, self.tcp)
+        self.allows_raw = allows_raw  # --net-raw
+        self.watchers: list[Socket] = []  # netlink sockets, which may want news
+        self.texts: dict[bytes, NetText] = {}
+        self.settings: dict[bytes, Setting] = {}
+
+    def new_tcp(self, version: int) -> TcpEndpoint:
+        """Return the endpoint of a new TCP socket."""
+        return TcpEndpoint(self.tcp, version)
+
+    def may_ping(self, creds: Credentials) -> bool:
+        """Return whether net.ipv4.ping_group_range allows ping sockets (icmp(7))."""
+        low = self.stack.settings.ping_group_low
+        high = self.stack.settings.ping_group_high
+        return any(low <= gid <= high for gid in (creds.egid, *creds.groups))
+
+    # What lower layers ask for.
+
+    def proc_names(self) -> list[bytes]:
+        return list(self.texts)
+
+    def proc_text(self, name: bytes) -> bytes:
+        return self.texts[name].generate()
+
+    def sysctl_names(self) -> list[bytes]:
+        return list(self.settings)
+
+    def read_sysctl(self, path: bytes) -> bytes:
+        return self.settings[path].read()
+
+    def write_sysctl(self, path: bytes, data: bytes, creds: Credentials | None) -> None:
+        if creds is not None and creds.euid != 0 and not creds.has_capability(CAP_NET_ADMIN):
+            raise SysError(EPERM)
+        self.settings[path].write(data)
+
+    def interface_names(self) -> list[bytes]:
+        return [interface.name.encode() for interface in self.stack.interfaces.values()]
+
+    def interface_texts(self, name: bytes) -> dict[bytes, bytes]:
+        interface = self.stack.find_interface(name.decode("ascii", "replace"))
+        return interface_texts(interface) if interface is not None else {}

@@ -1,0 +1,62 @@
+"""Containers on Docker's bridges: the network stack of ours against the host's, and itself."""
+
+import pytest
+
+from tests.docker.conftest import wait_until
+
+SERVER = "while :; do echo hello from $HOSTNAME | nc -l -p 7000; done"
+ASK = "for i in 1 2 3 4 5 6 7 8 9; do nc {0} 7000 </dev/null && break; sleep 0.2; done"
+
+
+def serve(docker, runtime, *flags):
+    """Start a server; return its name and its address."""
+    name = docker.name()
+    words = ["run", "-d", "--runtime", runtime, "--name", name, "--hostname", name, *flags]
+    docker.ok(*words, "busybox", "sh", "-c", SERVER)
+    field = "range .NetworkSettings.Networks}}{{.IPAddress}}{{end"
+    return name, docker.inspect(name, field)
+
+
+def ask(docker, runtime, address, *flags):
+    words = ["run", "--rm", "--runtime", runtime, *flags]
+    return docker.ok(*words, "busybox", "sh", "-c", ASK.format(address))
+
+
+@pytest.mark.parametrize(
+    ("server", "client"),
+    [("runsc-net", "runc"), ("runc", "runsc-net"), ("runsc-net", "runsc-net")],
+)
+def test_containers_of_one_bridge_talk(docker, server, client):
+    name, address = serve(docker, server)
+    assert ask(docker, client, address) == f"hello from {name}\n"
+
+
+def test_a_network_of_the_users_own(docker):
+    docker.ok("network", "create", "--subnet", "10.77.0.0/24", "own")
+    try:
+        flags = ["--network", "own", "--ip", "10.77.0.9"]
+        name, address = serve(docker, "runsc-net", *flags)
+        assert address == "10.77.0.9"
+        assert ask(docker, "runsc-net", address, "--network", "own") == f"hello from {name}\n"
+        docker.ok("rm", "-f", name)
+    finally:
+        docker.ok("network", "rm", "own")
+
+
+def test_a_container_that_starts_again_has_its_network_again(docker):
+    name, address = serve(docker, "runsc-net")
+    assert ask(docker, "runc", address) == f"hello from {name}\n"
+    docker.ok("restart", "-t", "0", name)
+    wait_until(lambda: docker.inspect(name, ".State.Running") == "true")
+    address = docker.inspect(name, ".NetworkSettings.IPAddress")
+    assert ask(docker, "runc", address) == f"hello from {name}\n"
+
+
+def test_interfaces_and_routes_are_those_of_runc(docker):
+    script = "ip -4 addr | grep 'eth0$' | grep -o 'inet [0-9./]*'; ip route | sed 's/ *$//'"
+    seen = [
+        docker.ok("run", "--rm", "--runtime", runtime, "busybox", "sh", "-c", script)
+        for runtime in ("runsc-net", "runc")
+    ]
+    assert seen[0] == seen[1]
+    assert "default via" in seen[0]
