@@ -27,6 +27,14 @@ INTERPRETED = {
     "sentry/platform/net_build.py": "describes the C extension; runs at build time only",
     "sentry/platform/ptrace_build.py": "describes the C extension; runs at build time only",
     "sentry/syscalls/gen.py": "the generator of the dispatch module; runs at build time only",
+    # The constants of all compiled modules are made when one of them is loaded, in every sandbox.
+    "sentry/strace.py": "loaded with --strace only",
+    "sentry/strace_file_flags.py": "loaded with --strace only",
+    "sentry/strace_flags.py": "loaded with --strace only",
+    "sentry/strace_kinds.py": "loaded with --strace only",
+    "sentry/strace_sockets.py": "loaded with --strace only",
+    "sentry/strace_structs.py": "loaded with --strace only",
+    "sentry/strace_tables.py": "loaded with --strace only",
 }
 
 

@@ -27,17 +27,17 @@ from sentry.platform.interface import (
     STOP_SIGNAL,
     STOP_SYSCALL,
 )
-from sentry.strace import Strace
 from sentry.syscalls.invoke import invoke
+from sentry.tracer import CallTracer
 
 
 class Loop:
     """Runs a kernel until its init has ended."""
 
-    def __init__(self, kernel: Kernel, strace: Strace | None) -> None:
+    def __init__(self, kernel: Kernel, tracer: CallTracer | None) -> None:
         self._kernel = kernel
         self._platform = kernel.platform
-        self._strace = strace
+        self._tracer = tracer
         self._timer_ns = 0
 
     def run(self) -> int:
@@ -120,8 +120,8 @@ class Loop:
             return
         number = task.thread.number
         task.call.begin(number)
-        if self._strace is not None:
-            self._strace.begin(task.tid, task.comm, task.thread, self._kernel.clock.monotonic_ns())
+        if self._tracer is not None:
+            self._tracer.begin(task.tid, task.comm, task.thread, self._kernel.clock.monotonic_ns())
         if task.hold & HOLD_FREEZE:
             task.state = TASK_HELD  # the call begins when it is released
             return
@@ -136,7 +136,7 @@ class Loop:
             return
         thread = task.thread
         if result == PASS_ON:
-            if not task.has_signal and not task.hold and self._strace is None:
+            if not task.has_signal and not task.hold and self._tracer is None:
                 task.call.end()
                 thread.pass_on()
                 self._platform.resume(thread)
@@ -144,8 +144,8 @@ class Loop:
             result = thread.execute(
                 number, thread.a0, thread.a1, thread.a2, thread.a3, thread.a4, thread.a5
             )
-        if self._strace is not None:
-            self._strace.end(task.tid, result, self._kernel.clock.monotonic_ns())
+        if self._tracer is not None:
+            self._tracer.end(task.tid, result, self._kernel.clock.monotonic_ns())
         if result == DONE:
             task.call.end()
             if task.state != TASK_DEAD:

@@ -21,6 +21,7 @@ from sentry.strace_tables import (
     TIMEOUT_RESULTS,
     UNKNOWN,
 )
+from sentry.tracer import CallTracer
 
 _MODE_OPENS: Final = fcntl.O_CREAT | fcntl.O_TMPFILE & ~fcntl.O_DIRECTORY
 
@@ -89,7 +90,7 @@ class CallTrace:
         return str(result)
 
 
-class Strace:
+class Strace(CallTracer):
     """Logs the calls of all tasks, or those whose names are in `names` if there are any."""
 
     def __init__(self, log: Log, names: frozenset[str]) -> None:
@@ -99,7 +100,6 @@ class Strace:
         self._titles: dict[int, str] = {}
 
     def begin(self, tid: int, comm: bytes, thread: GuestThread, now_ns: int) -> None:
-        """Note that a task makes the call its thread is stopped at."""
         number = thread.number
         self._calls.pop(tid, None)  # whatever it was: it is over
         self._titles.pop(tid, None)
@@ -112,11 +112,6 @@ class Strace:
         self._titles[tid] = f"[{tid:4}] {_printable(comm)}: "
 
     def end(self, tid: int, result: int, now_ns: int) -> None:
-        """Log that the call of a task ended.
-
-        `result` below every errno means that there is none.  After an
-        ERESTART code the same call may run again and end once more.
-        """
         trace = self._calls.get(tid)
         if trace is None:
             return

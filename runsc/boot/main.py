@@ -8,6 +8,7 @@ import codecs
 import encodings.ascii
 import encodings.latin_1
 import encodings.unicode_escape
+import importlib
 import os
 from typing import Final
 
@@ -39,7 +40,7 @@ from sentry.platform import hostfiles
 from sentry.platform.hostinfo import HostInfo
 from sentry.platform.registry import make_platform
 from sentry.socket.net_build import make_network
-from sentry.strace import Strace, parse_names
+from sentry.tracer import CallTracer
 
 CREATED: Final = b"\0"
 MIB: Final = 1 << 20
@@ -58,6 +59,7 @@ class Sandbox:
         self.log = BootLog(
             launch.log_fd, json=config.debug_log_format == "json", debug=config.debug
         )
+        tracer = self._make_tracer()
         self._host_filter = confine.prepare_filter(report_fd=launch.log_fd)
         self.cpuinfo = read_file("/proc/cpuinfo")
         self.memory_total = memory_limit(launch)
@@ -76,13 +78,20 @@ class Sandbox:
         self.kernel = self._make_kernel()
         self.namespace = build_namespace(self.kernel, launch)
         self.kernel.mounts = self.namespace
-        strace = None
-        if config.strace:
-            strace = Strace(self.log, parse_names(config.strace_syscalls))
-        self.loop = Loop(self.kernel, strace)
+        self.loop = Loop(self.kernel, tracer)
         uts = names_of(launch.spec)
         self.terminals = Terminals(self.kernel, self.namespace)
         self.maker = ProcessMaker(self.kernel, self._loader, self.namespace, uts, file_limits)
+
+    def _make_tracer(self) -> CallTracer | None:
+        """Return what logs system calls; its tables are loaded only if somebody wants it."""
+        config = self.launch.config
+        if not config.strace:
+            return None
+        strace = importlib.import_module("sentry.strace")
+        tracer = strace.Strace(self.log, strace.parse_names(config.strace_syscalls))
+        assert isinstance(tracer, CallTracer)
+        return tracer
 
     def _make_kernel(self) -> Kernel:
         kernel = Kernel(self.platform, self.log)
