@@ -111,16 +111,17 @@ def choose_window(connection: Connection) -> int:
             window = free
     limit = 65535 << scale
     window = min(window, limit)
-    # What is promised is a multiple of the scale; rounded up only to keep an old promise.
+    # Rounded down: the peer sees an edge that moves back by less than the scale,
+    # which RFC 7323, 2.4 allows; rounded up, the edge would creep forward with
+    # each acknowledgment.  What was promised once is accepted in any case.
     field = window >> scale
-    if field << scale < current:
-        field = min((current + (1 << scale) - 1) >> scale, 65535)
-    if field == 0 and connection.rcv_wnd != 0:
+    before = connection.rcv_wnd >> scale
+    if field == 0 and before != 0:
         connection.protocol.counters.TCPToZeroWindowAdv += 1
-    elif field != 0 and connection.rcv_wnd == 0:
+    elif field != 0 and before == 0:
         connection.protocol.counters.TCPFromZeroWindowAdv += 1
     connection.rcv_wup = connection.rcv_nxt
-    connection.rcv_wnd = field << scale
+    connection.rcv_wnd = max(field << scale, current)
     return field
 
 

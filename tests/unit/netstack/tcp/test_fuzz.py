@@ -280,3 +280,8 @@ def test_tiny_pieces_in_order_are_joined() -> None:
         attack.stack.sent.clear()
     assert connection.receive_queue.size == 30_000
     assert len(connection.receive_queue._chunks) < 60
+    for at in range(30_000, 70_000):
+        attack.segment(0x10, 1 + at, connection.snd_nxt, b"x")
+        attack.stack.sent.clear()
+    # The window ends where it was promised to, however small the steps are.
+    assert connection.receive_queue.size == 64_240
