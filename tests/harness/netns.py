@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 _numbers = itertools.count(1)
@@ -45,6 +46,10 @@ class Namespace:
             lines += self.ip(command).splitlines() if "addr" in command else []
         for command in ("rule", "-6 rule", "neigh show nud permanent"):
             lines += self.ip(command).splitlines()
+        with self.entered():
+            for path in ("ipv4/conf/*/arp_ignore", "ipv6/conf/*/accept_ra"):
+                for found in sorted(Path("/proc/sys/net").glob(path)):
+                    lines.append(f"{found}: {found.read_text()}")
         return lines
 
     def settle(self) -> None:

@@ -35,8 +35,8 @@ def _ip4(mac: bytes, protocol: int, payload: bytes, ttl: int = 64) -> bytes:
     return _ether(mac, 0x0800, head + payload)
 
 
-def _ip6(mac: bytes, to: bytes, following: int, payload: bytes) -> bytes:
-    head = struct.pack("!IHBB16s16s", 6 << 28, len(payload), following, 255, _OUR6, to)
+def _ip6(mac: bytes, to: bytes, following: int, payload: bytes, source: bytes = _OUR6) -> bytes:
+    head = struct.pack("!IHBB16s16s", 6 << 28, len(payload), following, 255, source, to)
     return _ether(mac, 0x86DD, head + payload)
 
 
@@ -82,6 +82,21 @@ def _stimuli(mac: bytes) -> list[bytes]:
         frames.append(_ip4(mac, 6, _segment(flags, _OUR4, _THEIR4)))
         frames.append(_ip6(mac, _THEIR6, 6, _segment(flags, _OUR6, _THEIR6)))
     return frames
+
+
+def advertise_prefix(outer: Namespace, interface: str) -> None:
+    """Send a router advertisement of the prefix fd77::/64, for addresses to be made of."""
+    source = bytes.fromhex("fe8000000000000000000000000000aa")
+    everyone = bytes.fromhex("ff020000000000000000000000000001")
+    prefix = struct.pack("!BBBBIII", 3, 4, 64, 0xC0, 1000, 1000, 0)
+    prefix += socket.inet_pton(socket.AF_INET6, "fd77::")
+    message = struct.pack("!BBHBBHII", 134, 0, 0, 64, 0, 1800, 0, 0) + prefix
+    message = _checked(message, 2, 58, source, everyone)
+    with outer.entered():
+        wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        wire.bind((interface, 3))
+    with wire:
+        wire.send(_ip6(bytes.fromhex("333300000001"), everyone, 58, message, source))
 
 
 def _name(frame: bytes) -> str:

@@ -109,6 +109,48 @@ def test_interfaces_have_what_the_host_gave_them(pair: tuple[Namespace, Namespac
         assert neighbour.link_address == bytes.fromhex("020000000007")
 
 
+def test_an_interface_without_ipv6_says_nothing_of_it(
+    pair: tuple[Namespace, Namespace],
+) -> None:
+    inner, outer = pair
+    inner.sysctl("ipv6/conf/eth0/disable_ipv6", "1")
+    with outer.entered(), socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as wire:
+        wire.bind(("wire", 0x86DD))
+        wire.setblocking(False)
+        with taken(inner) as world:
+            assert [len(a.host) for a in world.stack.interfaces[2].addresses] == [4]
+            for _ in range(20):
+                world.platform.poll(10)
+                world.environment.fire_due()
+            mac = world.stack.interfaces[2].link.address
+            frames = iter(lambda: try_receive(wire), None)
+            assert [data for data, _ in frames if data[6:12] == mac] == []
+
+
+def test_an_address_that_expires(pair: tuple[Namespace, Namespace]) -> None:
+    inner, _ = pair
+    inner.ip("-6 addr add fd08::2/64 dev eth0 nodad valid_lft 1000 preferred_lft 500")
+    with taken(inner) as world:
+        now = world.environment.now_ns()
+        found = {a.host: a for a in world.stack.interfaces[2].addresses}
+        expiring = found[packed("fd08::2")]
+        assert 990e9 < expiring.valid_until_ns - now <= 1000e9
+        assert 490e9 < expiring.preferred_until_ns - now <= 500e9
+        assert found[packed("fd09::2")].valid_until_ns == 0
+
+
+def test_several_default_routes(pair: tuple[Namespace, Namespace]) -> None:
+    """The one of the lowest metric counts, and a gateway is not needed."""
+    inner, _ = pair
+    inner.ip("route add default via 10.9.0.5 metric 60")
+    inner.ip("route add default dev eth0 scope link metric 40")
+    with taken(inner) as world:
+        assert world.stack.find_route(packed("8.8.8.8")).next_hop == packed("8.8.8.8")
+        table = world.stack.networks[4].routing.tables[MAIN_TABLE]
+        metrics = [e.metric for e in table.entries() if e.prefix_length == 0]
+        assert metrics == [40, 50, 60]
+
+
 @BOTH
 def test_datagrams_both_ways(pair: tuple[Namespace, Namespace], version: int) -> None:
     inner, outer = pair

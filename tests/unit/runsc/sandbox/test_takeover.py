@@ -1,6 +1,7 @@
 """Taking interfaces from the host's stack and giving them back, in namespaces of our own."""
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
@@ -12,7 +13,7 @@ from runsc.errors import RunscError
 from runsc.sandbox import network, rtnetlink, takeover
 from runsc.sandbox.rtnetlink import AF_INET, AF_INET6, Netlink, Rule
 from tests.harness.netns import Namespace, namespaces
-from tests.harness.stimuli import answers_of
+from tests.harness.stimuli import advertise_prefix, answers_of
 
 Setup = Callable[[Namespace, Namespace], str]
 
@@ -155,6 +156,27 @@ def test_the_host_is_silent(wired: tuple[Namespace, Namespace]) -> None:
         assert answers_of(outer, "wire", mac) == set()
     finally:
         handed.close()
+
+
+@pytest.mark.root
+def test_the_host_makes_no_address_of_an_advertised_prefix(
+    wired: tuple[Namespace, Namespace],
+) -> None:
+    inner, outer = wired
+    handed = take(inner)
+    try:
+        advertise_prefix(outer, "wire")
+        time.sleep(0.1)
+        assert inner.ip("addr show eth0").count("inet") == 0
+    finally:
+        handed.close()
+    network.give_back(inner.path, handed.record)
+    # The advertisement is a good one.
+    advertise_prefix(outer, "wire")
+    deadline = time.monotonic() + 5
+    while "fd77::" not in inner.ip("addr show eth0"):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 @pytest.mark.root
