@@ -33,6 +33,9 @@ PORT_UNREACHABLE: Final = 24  # as CONNECTION_REFUSED, for datagrams
 NETWORK_DOWN: Final = 25
 EXISTS: Final = 26
 NOT_FOUND: Final = 27
+HOST_DOWN: Final = 28
+NO_NETWORK: Final = 29  # host isolated
+NO_PROTOCOL: Final = 30  # protocol not available
 
 
 class NetError(Exception):

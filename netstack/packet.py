@@ -51,6 +51,9 @@ class InPacket:
         self.destination = b""
         self.ttl = 0  # or hop limit
         self.tos = 0  # or traffic class
+        self.is_broadcast = False  # the destination is a broadcast address
+        self.is_looped = False  # a copy of what this host sent to a group
+        self.options = b""  # of the IPv4 header
 
 
 class OutPacket:
@@ -68,9 +71,13 @@ class OutPacket:
         self.gso_size = 0  # payload bytes of each segment when there are several; TCP only
         self.ttl = 0  # 0: the default
         self.tos = 0
-        self.dont_fragment = False
+        self.dont_fragment = False  # fails rather than being fragmented
+        self.discovers_mtu = False  # IPv4: may not be fragmented on its way, if it fits the path
+        self.ignores_path_mtu = False  # only the interface's MTU counts (IP_PMTUDISC_PROBE)
         self.ipv4_options = b""
         self.flow_label = 0
+        self.multicast_loop = True  # IP_MULTICAST_LOOP
+        self.stays_here = False  # a TTL of zero: only for members on this host
 
 
 class OutFrame:

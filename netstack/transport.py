@@ -23,7 +23,8 @@ class IcmpError:
         self.destination = destination
         self.protocol = protocol
         self.quoted = quoted  # the transport header and what follows, at least 8 bytes
-        self.mtu = 0
+        self.mtu = 0  # the transport that knows the packet calls `Stack.note_path_mtu`
+        self.pointer = 0  # of a parameter problem
         self.is_hard = False  # ends a connection, RFC 1122, 4.2.3.9
         # For the error queue (IP_RECVERR, ip(7)).
         self.offender = b""

@@ -34,3 +34,6 @@ class Link(ABC):
 
         The link calls `interface.on_room()` when there is room again.
         """
+
+    def on_room(self) -> None:
+        """Called on a queueing discipline (`Interface.set_queue`) when its link has room again."""

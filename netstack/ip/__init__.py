@@ -1,0 +1,1 @@
+"""IP and what belongs to it: ICMP, ARP, neighbour discovery, fragments, group membership."""

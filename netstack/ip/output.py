@@ -1,0 +1,25 @@
+"""What both versions of IP do to a packet on its way out."""
+
+from netstack.packet import OutPacket
+from netstack.wire.checksum import checksum, finish, pseudo_header, replace
+
+
+def transport_header(
+    packet: OutPacket, source: bytes, destination: bytes, *, by_link: bool
+) -> bytes:
+    """Return the transport header with its checksum filled in.
+
+    `by_link`: only with the sum of the pseudo-header, as the link finishes it
+    (struct virtio_net_hdr, VIRTIO_NET_HDR_F_NEEDS_CSUM).
+    """
+    header = packet.header
+    at = packet.checksum_offset
+    if at < 0:
+        return header
+    length = len(header) + len(packet.payload)
+    total = pseudo_header(source, destination, packet.protocol, length)
+    if by_link:
+        return replace(header, at, total)
+    total = checksum(header, total)  # headers have an even length
+    # A UDP checksum of zero means "none"; 65535 is the same number (RFC 768).
+    return replace(header, at, finish(checksum(packet.payload, total)) or 0xFFFF)
