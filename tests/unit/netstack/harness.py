@@ -160,7 +160,7 @@ class Host:
         self, environment: VirtualEnvironment, link: Link, host: bytes = b"", length: int = 24
     ) -> None:
         self.environment = environment
-        self.stack, self.udp = new_stack(environment)
+        self.stack, self.udp = new_stack(environment, ipv6=False)
         self.link = link
         self.interface = self.stack.add_interface("eth0", link)
         self.stack.set_up(self.interface)
