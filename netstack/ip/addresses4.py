@@ -72,6 +72,8 @@ def enter_routes(stack: Stack, interface: Interface, address: InterfaceAddress) 
         except NetError as error:
             if error.code != EXISTS:
                 raise
+            continue
+        stack.tell_route(entry, removed=False)
 
 
 def remove_routes(stack: Stack, interface: Interface, address: InterfaceAddress) -> None:
@@ -81,6 +83,7 @@ def remove_routes(stack: Stack, interface: Interface, address: InterfaceAddress)
         found = _find(routing, entry)
         if found is not None:
             routing.remove(found)
+            stack.tell_route(found, removed=True)
     for other in interface.addresses:
         if len(other.host) == 4:
             enter_routes(stack, interface, other)

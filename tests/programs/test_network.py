@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.harness.bundle import Bundle, Runtime, default_config
-from tests.programs.compare import assert_same
+from tests.harness.native import native
+from tests.programs.compare import assert_same, difference
 
 PROGRAMS = sorted(Path(__file__).with_name("network").glob("*.py"))
 
@@ -31,7 +32,7 @@ BUSYBOX = {
     "files": "cat /proc/net/dev /proc/net/if_inet6 /proc/net/route /proc/net/arp /proc/net/igmp "
     "/proc/net/udp /proc/net/tcp6 /proc/net/raw; ls -l /proc/net | grep -o 'net$'; "
     "cat /proc/self/net/sockstat6; cat /proc/net/nothing; echo x > /proc/net/dev; echo $?",
-    "sysctl": "cd /proc/sys/net; for f in ipv4/ip_forward ipv4/ip_local_port_range core/somaxconn "
+    "sysctl": "cd /proc/sys/net; for f in ipv4/ip_local_port_range core/somaxconn "
     "ipv4/ip_unprivileged_port_start ipv4/tcp_fin_timeout; do cat $f; done; "
     "echo 1 > ipv4/ip_forward; cat ipv4/ip_forward ipv4/conf/all/forwarding; "
     "echo '40000 40010' > ipv4/ip_local_port_range; cat ipv4/ip_local_port_range; "
@@ -51,6 +52,42 @@ def test_network_program(runtime: Runtime, debian_rootfs: Path, program: Path) -
 @pytest.mark.guest
 @pytest.mark.parametrize("name", BUSYBOX)
 def test_network_tools(runtime: Runtime, busybox_rootfs: Path, name: str) -> None:
-    flags = ["--net-raw"] if name == "ping" else []
-    with_flags = Runtime(runtime.state, [*runtime.command, *flags])
-    assert_same(with_flags, busybox_rootfs, f"exec 2>&1; {BUSYBOX[name]}; true")
+    argv = ["/bin/sh", "-c", f"exec 2>&1; {BUSYBOX[name]}; true"]
+    expected = native(busybox_rootfs, argv)
+    config = default_config(argv)
+    for names in config["process"]["capabilities"].values():
+        names += ["CAP_NET_ADMIN", "CAP_NET_RAW"]
+    raw = Runtime(runtime.state, [*runtime.command, "--net-raw"])
+    with Bundle(raw, busybox_rootfs, config) as bundle:
+        actual = bundle.run()
+    assert expected.out
+    assert not difference("output", expected.out, actual.out)
+    assert (actual.status, actual.err) == (expected.status, expected.err)
+
+
+@pytest.mark.guest
+def test_raw_sockets_need_the_flag(runtime: Runtime, debian_rootfs: Path) -> None:
+    code = (
+        "import socket\n"
+        "for family, kind in ((2, 3), (10, 3), (17, 2)):\n"
+        "    try: print(socket.socket(family, kind, 1))\n"
+        "    except OSError as error: print(error.errno)\n"
+    )
+    config = default_config(["python3", "-c", code])
+    for names in config["process"]["capabilities"].values():
+        names.append("CAP_NET_RAW")
+    with Bundle(runtime, debian_rootfs, config) as bundle:
+        assert bundle.run().stdout == "1\n1\n1\n"
+
+
+@pytest.mark.guest
+def test_sysctls_of_the_bundle(runtime: Runtime, busybox_rootfs: Path) -> None:
+    config = default_config(["cat", "/proc/sys/net/ipv4/ping_group_range"])
+    config["linux"]["sysctl"] = {"net.ipv4.ping_group_range": "0 2147483647"}
+    with Bundle(runtime, busybox_rootfs, config) as bundle:
+        assert bundle.run().stdout == "0\t2147483647\n"
+        bundle.config["linux"]["sysctl"] = {"net.ipv4.nothing": "1"}
+        bundle.write()
+        failed = bundle.run()
+    assert failed.status != 0
+    assert "net.ipv4.nothing" in failed.err
