@@ -9,7 +9,7 @@ def attempt(label, call, *arguments):
     try:
         print(label, call(*arguments))
     except OSError as error:
-        print(label, errno.errorcode[error.errno])
+        print(label, errno.errorcode.get(error.errno, type(error).__name__))
 
 
 GROUP = "239.1.2.3"

@@ -38,7 +38,7 @@ def attempt(label, call, *arguments):
     try:
         print(label, call(*arguments))
     except OSError as error:
-        print(label, errno.errorcode[error.errno])
+        print(label, errno.errorcode.get(error.errno, type(error).__name__))
 
 
 sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
@@ -180,7 +180,7 @@ for request_ in (0x8913, 0x8915, 0x8917, 0x8919, 0x891B, 0x891D, 0x8921, 0x8927,
     try:
         print(hex(request_), fcntl.ioctl(inet, request_, b"lo".ljust(40, b"\0"))[16:32].hex())
     except OSError as error:
-        print(hex(request_), errno.errorcode[error.errno])
+        print(hex(request_), errno.errorcode.get(error.errno, type(error).__name__))
 attempt("no device", fcntl.ioctl, inet, 0x8913, b"no".ljust(40, b"\0"))
 print(fcntl.ioctl(inet, 0x8910, bytes(16) + struct.pack("i20x", 1))[:4])
 attempt("no ioctl", fcntl.ioctl, inet, 0x5500, bytes(40))

@@ -92,7 +92,7 @@ def show(call, *arguments):
     try:
         return call(*arguments)
     except OSError as error:
-        return errno.errorcode[error.errno]
+        return errno.errorcode.get(error.errno, type(error).__name__)
 
 
 def survey(family, kind, level, options):

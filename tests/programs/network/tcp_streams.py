@@ -10,7 +10,7 @@ import threading
 
 
 def name(error):
-    return errno.errorcode[error.errno]
+    return errno.errorcode.get(error.errno, type(error).__name__)
 
 
 def attempt(label, call, *arguments):
