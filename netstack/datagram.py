@@ -375,6 +375,16 @@ class DatagramEndpoint(Endpoint):
             raise NetError(NOT_CONNECTED)
         return self.remote
 
+    def set_ipv4_options(self, options: bytes) -> None:
+        """IP_OPTIONS; NetError(INVALID) if they are too long, malformed, or a source route."""
+        if (
+            len(options) > wire4.MAX_OPTIONS
+            or wire4.check_options(options) >= 0
+            or wire4.has_source_route(options)
+        ):
+            raise NetError(INVALID)
+        self.ipv4_options = options + bytes(-len(options) % 4)
+
     def path_mtu(self) -> int:
         """Return the MTU of the path to the peer (IP_MTU, IPV6_MTU); NetError(NOT_CONNECTED)."""
         if self.remote is None:

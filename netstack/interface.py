@@ -32,6 +32,9 @@ IFF_PROMISC: Final = 0x100
 IFF_ALLMULTI: Final = 0x200
 IFF_MULTICAST: Final = 0x1000
 
+# ifa_flags, rtnetlink(7).
+IFA_F_SECONDARY: Final = 0x01
+
 ETHERNET_HEADER: Final = 14
 
 

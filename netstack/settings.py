@@ -33,6 +33,7 @@ class Settings:
         self.ping_group_low = 1  # net.ipv4.ping_group_range: nobody
         self.ping_group_high = 0
         self.rp_filter = 0
+        self.promote_secondaries = False
         # net.ipv4.neigh.default
         self.gc_thresh3 = 1024
         self.base_reachable_time_ns = 30 * SECOND_NS

@@ -70,16 +70,15 @@ class UdpEndpoint(DatagramEndpoint):
     def connect(self, address: Address) -> None:
         """connect(2): sets the peer; what others send is no longer received."""
         target = self.normal_target(address)
-        if self.remote is not None:
-            self.transport.unlink_flow(self)
-            self.remote = None
-            if not self.is_host_bound:
-                self.local_host = b""
+        # As in Linux the address of an earlier connect stays; a failure changes nothing.
         route = self.find_route(target, None)
-        if self.binding is None:
-            self.transport.bind(self, 0, 0)
+        binding = self.binding
+        if binding is None:
+            binding = self.transport.bind(self, 0, 0)
+        self.transport.unlink_flow(self)
         if not self.local_host:
             self.local_host = route.source
+            binding.host = route.source
         self.remote = target
         self._route = route
         self.transport.link_flow(self)
@@ -91,7 +90,9 @@ class UdpEndpoint(DatagramEndpoint):
         self._route = None
         if not self.is_host_bound:
             self.local_host = b""
-        if not self.is_port_bound and not self.is_host_bound:
+            if self.binding is not None:
+                self.binding.host = b""
+        if not self.is_port_bound:
             self.transport.unbind(self)
 
     # Sending.
@@ -170,6 +171,9 @@ class UdpEndpoint(DatagramEndpoint):
             self.transport.unlink_flow(self)
             self.transport.unbind(self)
             self.release()
+
+
+NO_ENDPOINTS: Final[list[UdpEndpoint]] = []
 
 
 class UdpTransport(Transport):
@@ -300,7 +304,7 @@ class UdpTransport(Transport):
     def _find(self, packet: InPacket, source_port: int, port: int) -> UdpEndpoint | None:
         """Return the endpoint that fits best: connected, on the address, on the interface."""
         flow = (packet.destination, port, packet.source, source_port)
-        for endpoint in self.flows.get(flow, ()):
+        for endpoint in reversed(self.flows.get(flow, NO_ENDPOINTS)):
             if endpoint.interface_index in {0, packet.interface.index}:
                 return endpoint
         best: list[UdpEndpoint] = []

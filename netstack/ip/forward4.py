@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from netstack.errors import ACCESS, INVALID, MESSAGE_TOO_LONG, NetError
-from netstack.packet import ETHERTYPE_IPV4, InPacket, OutFrame
+from netstack.packet import CHECKSUM_GOOD, ETHERTYPE_IPV4, InPacket, OutFrame
 from netstack.route import LOCAL, Route
 from netstack.wire import icmp4, ipv4
-from netstack.wire.checksum import checksum, finish, replace
+from netstack.wire.checksum import checksum, finish, pseudo_header, replace
 
 if TYPE_CHECKING:
     from netstack.ip.ipv4 import Ipv4
     from netstack.stack import Stack
+
+
+# Where transports have their checksums.
+CHECKSUM_OFFSETS: Final = {ipv4.TCP: 16, ipv4.UDP: 6}
 
 
 class Forwarder4:
@@ -40,6 +44,9 @@ class Forwarder4:
             self.network.deliver_whole(packet)
             return
         size = packet.end - packet.network
+        if packet.gso_size:
+            # It stands for segments of this size (with room for a header's options).
+            size = packet.gso_size + packet.transport - packet.network + 60
         field = (packet.data[packet.network + 6] << 8) | packet.data[packet.network + 7]
         if size > route.mtu and field & ipv4.DF:
             counters.FragFails += 1
@@ -76,8 +83,19 @@ class Forwarder4:
         header = replace(header, 10, 0)
         header = replace(header, 10, finish(checksum(header)))
         body = packet.data[body_at : packet.end]
+        if packet.checksum == CHECKSUM_GOOD and packet.protocol in CHECKSUM_OFFSETS:
+            if packet.gso_size and not self._takes_segments(packet, route):
+                self.network.counters.OutDiscards += 1
+                return
+            body = self._with_checksum(packet, body)
         try:
-            if len(header) + len(body) > route.mtu:
+            if packet.gso_size:
+                frame = OutFrame(ETHERTYPE_IPV4, header, body)
+                frame.gso_size = packet.gso_size
+                frame.checksum_start = len(header)
+                frame.checksum_offset = CHECKSUM_OFFSETS[packet.protocol]
+                sent = self.network.transmit(route, frame)
+            elif len(header) + len(body) > route.mtu:
                 sent = self.network.send_fragments(route, header, body, None, route.mtu)
             else:
                 frame = OutFrame(ETHERTYPE_IPV4, header, body)
@@ -88,3 +106,25 @@ class Forwarder4:
                 self.network.counters.FragFails += 1
         if not sent:
             self.network.counters.OutDiscards += 1
+
+    def _takes_segments(self, packet: InPacket, route: Route) -> bool:
+        """Return whether the link out cuts a packet into the segments that it stands for."""
+        link = route.interface.link
+        return link.sends_checksums and packet.end - packet.network <= link.gso_max
+
+    def _with_checksum(self, packet: InPacket, body: bytes) -> bytes:
+        """Return the transport packet with its checksum, which its sender may not have computed.
+
+        What stands for several segments gets the sum of the pseudo-header only, as links want it.
+        """
+        data, at = packet.data, packet.network
+        field = (data[at + 6] << 8) | data[at + 7]
+        offset = CHECKSUM_OFFSETS[packet.protocol]
+        has_none = packet.protocol == ipv4.UDP and body[offset : offset + 2] == b"\0\0"
+        if field & (ipv4.MF | ipv4.OFFSET_MASK) or len(body) < offset + 2 or has_none:
+            return body
+        total = pseudo_header(packet.source, packet.destination, packet.protocol, len(body))
+        if packet.gso_size:
+            return replace(body, offset, total)
+        total = checksum(replace(body, offset, 0), total)
+        return replace(body, offset, finish(total) or 0xFFFF)

@@ -126,8 +126,10 @@ class Ipv4(NetworkProtocol):
         interface: Interface | None = None
         if interface_index:
             interface = self.stack.interfaces.get(interface_index)
-            if interface is None or not interface.flags & IFF_UP:
+            if interface is None:
                 raise NetError(NO_SUCH_DEVICE)
+            if not interface.flags & IFF_UP:
+                raise NetError(NETWORK_UNREACHABLE)
         elif source:
             interface = self.stack.find_address_interface(source)
         if interface is None:

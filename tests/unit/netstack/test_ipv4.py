@@ -7,7 +7,7 @@ from netstack.endpoint import Address
 from netstack.interface import InterfaceAddress
 from netstack.route import PROHIBIT, RouteEntry
 from netstack.wire import ipv4
-from netstack.wire.checksum import checksum, finish, replace
+from netstack.wire.checksum import checksum, finish, pseudo_header, replace
 from tests.unit.netstack.harness import CaptureLink, Host, VirtualEnvironment, ip
 from tests.unit.netstack.test_icmp4 import HERE, OUR_MAC, PEER_MAC, THERE, capture, packet
 
@@ -179,6 +179,38 @@ def test_packets_for_others_are_forwarded():
     router.stack.settings.ip_forward = False
     router.host.receive(packet(99, b"body", destination=ip("10.1.0.2")))
     assert router.out.take() == []
+
+
+def test_forwarding_finishes_checksums_that_the_sender_left_out():
+    router = Router()
+    body = bytes.fromhex("00010009000cffff74657374")
+    frame = packet(17, body, destination=ip("10.1.0.2"))
+    router.host.interface.receive(frame, checksum_good=True)
+    (sent,) = router.out.take()
+    total = pseudo_header(THERE, ip("10.1.0.2"), 17, 12)
+    assert checksum(sent[34:], total) == 0
+    router.host.receive(frame)
+    assert router.out.take()[0][34:] == body  # checked by nobody: not ours to repair
+    none = packet(17, body[:6] + b"\0\0" + body[8:], destination=ip("10.1.0.2"))
+    router.host.interface.receive(none, checksum_good=True)
+    assert router.out.take()[0][40:42] == b"\0\0"
+
+
+def test_forwarding_hands_large_packets_to_links_that_cut_them():
+    router = Router()
+    frame = packet(6, bytes(4000), destination=ip("10.1.0.2"), fragment=ipv4.DF)
+    router.host.interface.receive(frame, checksum_good=True, gso_size=500)
+    assert router.out.take() == []
+    assert router.stack.counters.ip4.OutDiscards == 1
+    router.out.sends_checksums, router.out.gso_max = True, 65536
+    router.host.interface.receive(frame, checksum_good=True, gso_size=500)
+    (sent,) = router.out.sent
+    assert (sent.gso_size, sent.checksum_start, sent.checksum_offset) == (500, 34, 16)
+    router.out.take()
+    router.host.interface.receive(frame, checksum_good=True, gso_size=1400)
+    assert router.out.take() == []
+    (answer,) = router.host.link.take()
+    assert (answer[34], answer[35]) == (3, 4)
 
 
 def test_forwarding_fragments_or_says_what_fits():

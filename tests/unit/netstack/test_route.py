@@ -121,6 +121,7 @@ def test_rules_choose_the_table():
 def test_addresses_of_one_network_share_its_route():
     host, _ = host_with_two_interfaces()
     more = InterfaceAddress(ip("10.0.0.9"), 24)
+    host.stack.settings.promote_secondaries = True
     host.stack.add_address(host.interface, more)
     fails(errors.EXISTS, host.stack.add_address, host.interface, more)
     table = host.stack.networks[4].routing.tables[254]

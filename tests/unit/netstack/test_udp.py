@@ -6,6 +6,7 @@ from netstack import errors
 from netstack.datagram import ORIGIN_ICMP, PMTUDISC_DO, SendOptions
 from netstack.endpoint import EVENT_ERR, EVENT_IN, EVENT_OUT, Address
 from netstack.errors import NetError
+from netstack.wire import ipv4
 from tests.unit.netstack.harness import (
     SECOND,
     CaptureLink,
@@ -171,8 +172,6 @@ def test_broadcast_needs_permission_and_reaches_everybody():
     second.bind(Address(b"", 67))
     client = pair.left.udp.new_endpoint(4)
     fails(errors.ACCESS, client.send, b"x", Address(ip("10.0.0.255"), 67))
-    # The lowest address of a network is like any other (since Linux 5.14).
-    assert client.send(b"x", Address(ip("10.0.0.0"), 67)) == 1
     client.broadcast = True
     client.send(b"x", Address(ip("10.0.0.255"), 67))
     pair.run()
@@ -293,6 +292,86 @@ def test_disconnect_forgets_what_was_not_bound():
     kept.connect(Address(ip("10.0.0.2"), 1))
     kept.disconnect()
     assert kept.local_address() == Address(ip("10.0.0.1"), 7000)
+
+
+def test_a_failed_connect_changes_nothing_and_a_port_nobody_asked_for_is_given_back():
+    pair = Pair()
+    client = pair.left.udp.new_endpoint(4)
+    client.connect(Address(ip("10.0.0.2"), 1))
+    fails(errors.NETWORK_UNREACHABLE, client.connect, Address(ip("8.8.8.8"), 1))
+    assert client.remote == Address(ip("10.0.0.2"), 1)
+    # The address is taken, the others of the port are free.
+    port = client.local_address().port
+    bound(pair.left, port, ip("127.0.0.1")).close()
+    rival = pair.left.udp.new_endpoint(4)
+    fails(errors.ADDRESS_IN_USE, rival.bind, Address(b"", port))
+    here = bound(pair.left, 0, ip("10.0.0.1"))
+    here.connect(Address(ip("10.0.0.2"), 1))
+    here.disconnect()
+    assert here.local_address() == Address(ip("10.0.0.1"), 0)
+    for endpoint in (client, rival, here):
+        endpoint.close()
+    assert pair.left.udp.by_port == {}
+    assert pair.left.udp.flows == {}
+    assert pair.left.udp.ports.bindings == {}
+
+
+def test_options_go_out_with_each_packet():
+    pair = Pair()
+    server = bound(pair.right, 5)
+    client = pair.left.udp.new_endpoint(4)
+    for bad in (bytes(41), b"\x44\x09\0", b"\x83\x03\x04"):
+        fails(errors.INVALID, client.set_ipv4_options, bad)
+    client.set_ipv4_options(b"\x94\x04\0\0\x01")
+    client.send(bytes(2000), Address(ip("10.0.0.2"), 5))
+    pair.run()
+    assert server.receive().options == b"\x94\x04\0\0\x01\0\0\0"
+
+
+def test_path_mtu_of_a_connected_endpoint():
+    pair = Pair(mtu=1280)
+    client = pair.left.udp.new_endpoint(4)
+    fails(errors.NOT_CONNECTED, client.path_mtu)
+    client.connect(Address(ip("10.0.0.2"), 1))
+    assert client.path_mtu() == 1280
+    pair.left.stack.set_mtu(pair.left.interface, 576)
+    assert client.path_mtu() == 576
+
+
+def test_an_endpoint_of_one_interface_hears_only_that():
+    pair = Pair()
+    server = bound(pair.right, 5)
+    server.set_interface(pair.right.stack.loopback.index)
+    client = pair.left.udp.new_endpoint(4)
+    client.send(b"x", Address(ip("10.0.0.2"), 5))
+    pair.run()
+    assert server.receive() is None
+    server.set_interface(pair.right.interface.index)
+    client.send(b"y", Address(ip("10.0.0.2"), 5))
+    pair.run()
+    assert server.receive().payload == b"y"
+
+
+def test_bad_checksums_and_lengths_are_counted():
+    host = Host(VirtualEnvironment(), CaptureLink(), ip("10.0.0.1"))
+    server = bound(host, 9)
+    good = ipv4.build(ip("10.0.0.2"), ip("10.0.0.1"), 17, 12, 64)
+    for body, wanted in (
+        ("0001000900000c00", "short"),
+        ("00010009000c123474657374", "checksum"),
+        ("00010009000d000074657374", "length"),
+        ("000100090007000074657374", "length"),
+        ("00010009000c03f074657374", "good"),
+        ("00010009000c000074657374", "good"),
+    ):
+        data = bytes.fromhex(body)
+        header = good if len(data) == 12 else ipv4.build(good[12:16], good[16:20], 17, 7, 64)
+        data = data if len(data) == 12 else data[:7]
+        host.receive(b"\x02\0\0\0\0\x01" + bytes(6) + b"\x08\0" + header + data)
+        got = server.receive()
+        assert (got is not None and got.payload == b"test") == (wanted == "good"), body
+    counters = host.stack.counters.udp4
+    assert (counters.InErrors, counters.InCsumErrors, counters.InDatagrams) == (4, 1, 2)
 
 
 def test_dual_stack_endpoint_takes_ipv4_unless_told_not_to():
