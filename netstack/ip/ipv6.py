@@ -8,6 +8,7 @@ from netstack.errors import INVALID, MESSAGE_TOO_LONG, NETWORK_UNREACHABLE, NetE
 from netstack.interface import IFF_MULTICAST, IFF_NOARP, Interface, InterfaceAddress
 from netstack.ip.addrconf import AddressConfiguration
 from netstack.ip.config6 import Ipv6Interface
+from netstack.ip.forward6 import Forwarder6
 from netstack.ip.fragment import DROPPED, PartialPacket, Reassembler, ReassemblyOwner
 from netstack.ip.icmp6 import Icmp6
 from netstack.ip.mld import Mld
@@ -17,14 +18,10 @@ from netstack.ip.select6 import select_source
 from netstack.multicast import Group
 from netstack.neighbour import Neighbour
 from netstack.network import NetworkProtocol
-from netstack.packet import ETHERTYPE_IPV6, TO_HOST, InPacket, OutFrame, OutPacket
+from netstack.packet import ETHERTYPE_IPV6, InPacket, OutFrame, OutPacket
 from netstack.route import (
-    BLACKHOLE,
     LOCAL,
     MULTICAST,
-    PROHIBIT,
-    UNICAST,
-    UNREACHABLE,
     Route,
     RouteEntry,
 )
@@ -41,6 +38,7 @@ from netstack.wire.address6 import (
     needs_scope,
 )
 from netstack.wire.ipv6 import (
+    EXTENSION_HEADERS,
     FRAGMENT,
     FRAGMENT_HEADER_SIZE,
     HEADER_SIZE,
@@ -63,6 +61,7 @@ from netstack.wire.ipv6 import (
 if TYPE_CHECKING:
     from netstack.stack import Stack
 
+EVERYBODY: Final = (ALL_NODES, ALL_NODES_OF_INTERFACE)
 MLD_KINDS: Final = (icmp6.MLD_QUERY, icmp6.MLD_REPORT, icmp6.MLD_DONE, icmp6.MLD2_REPORT)
 
 FRAGMENT_TIMEOUT_NS: Final = 60_000_000_000  # RFC 8200, 4.5; net.ipv6.ip6frag_time
@@ -79,6 +78,7 @@ class Ipv6(NetworkProtocol):
         self.icmp = Icmp6(self)
         self.addrconf = AddressConfiguration(self)
         self.mld = Mld(self)
+        self.forwarder = Forwarder6(self)
         self.reassembler = Reassembler(
             stack.environment,
             FragmentOwner(self),
@@ -123,7 +123,7 @@ class Ipv6(NetworkProtocol):
         elif self._is_ours(packet):
             self._deliver(packet)
         else:
-            self._forward(packet)
+            self.forwarder.forward(packet)
 
     def _is_ours(self, packet: InPacket) -> bool:
         """Return whether a packet is for this host; link-local addresses belong to one link."""
@@ -161,23 +161,31 @@ class Ipv6(NetworkProtocol):
 
     def _deliver(self, packet: InPacket) -> None:
         """Give a packet, or the whole of which it is the last fragment, to its protocol."""
-        chain = walk(packet.data, packet.network, packet.end)
+        data = packet.data
+        network = packet.network
+        if data[network + 6] not in EXTENSION_HEADERS:
+            packet.transport = network + HEADER_SIZE
+            packet.protocol = data[network + 6]
+            self._give(packet, network + 6)
+            return
+        chain = walk(data, network, packet.end)
         if chain.is_malformed:
             self._answer_malformed(packet, chain)
             return
         packet.transport = chain.transport
         packet.protocol = chain.protocol
-        if chain.protocol == FRAGMENT:
-            whole = self._reassemble(packet, chain)
-            if whole is not None:
-                self._deliver(whole)
+        if chain.protocol != FRAGMENT:
+            self._give(packet, chain.next_header_at)
             return
-        if chain.protocol == NO_NEXT_HEADER:
-            return
-        self._give(packet, chain)
+        whole = self._reassemble(packet, chain)
+        if whole is not None:
+            self._deliver(whole)
 
-    def _give(self, packet: InPacket, chain: HeaderChain) -> None:
-        protocol = chain.protocol
+    def _give(self, packet: InPacket, named_at: int) -> None:
+        """Give a packet to its protocol, which the byte at `named_at` names."""
+        protocol = packet.protocol
+        if protocol == NO_NEXT_HEADER:
+            return
         if packet.destination[0] == 0xFF and self._is_filtered(packet, protocol):
             return
         raws = self.stack.raw_endpoints(6, protocol)
@@ -192,7 +200,7 @@ class Ipv6(NetworkProtocol):
             self.counters.InDelivers += 1
         else:
             self.counters.InUnknownProtos += 1
-            self._send_problem(packet, PROBLEM_NEXT_HEADER, chain.next_header_at)
+            self._send_problem(packet, PROBLEM_NEXT_HEADER, named_at)
 
     def _answer_malformed(self, packet: InPacket, chain: HeaderChain) -> None:
         self.counters.InHdrErrors += 1
@@ -268,69 +276,6 @@ class Ipv6(NetworkProtocol):
         self.counters.ReasmFails += 1
         if partial.first is not None:
             self.icmp.send_error(partial.first, icmp6.TIME_EXCEEDED, icmp6.REASSEMBLY_TIME_EXCEEDED)
-
-    # Forwarding.
-
-    def _forward(self, packet: InPacket) -> None:
-        """Send a packet on that is for somebody else, ip6_forward() of Linux."""
-        interface = packet.interface
-        if not self.stack.settings.ipv6_forwarding or packet.kind != TO_HOST:
-            self.counters.InAddrErrors += 1
-            return
-        if packet.source == UNSPECIFIED or interface.link.is_loopback:
-            self.counters.InAddrErrors += 1
-            return
-        if packet.ttl <= 1:
-            self.counters.InHdrErrors += 1
-            self.icmp.send_error(packet, icmp6.TIME_EXCEEDED, icmp6.HOP_LIMIT_EXCEEDED)
-            return
-        route = self._find_onward(packet)
-        if route is None:
-            return
-        if is_link_local(packet.source) and route.interface is not interface:
-            self._refuse(packet, icmp6.BEYOND_SCOPE)
-            return
-        size = packet.end - packet.network
-        if size > route.mtu and not (packet.gso_size and route.interface.link.gso_max >= size):
-            self.counters.FragFails += 1
-            self.icmp.send_error(packet, icmp6.PACKET_TOO_BIG, 0, route.mtu)
-            return
-        self._send_onward(packet, route)
-
-    def _find_onward(self, packet: InPacket) -> Route | None:
-        entry = self.routing.lookup(packet.destination, packet.source)
-        kind = entry.kind if entry is not None else UNREACHABLE
-        if entry is not None and kind == UNICAST:
-            try:
-                return self.route_through(entry, packet.destination, packet.source)
-            except NetError:
-                kind = BLACKHOLE
-        self.counters.InNoRoutes += 1
-        if kind == UNREACHABLE:
-            self._refuse(packet, icmp6.NO_ROUTE)
-        elif kind == PROHIBIT:
-            self._refuse(packet, icmp6.PROHIBITED)
-        return None
-
-    def _refuse(self, packet: InPacket, code: int) -> None:
-        self.icmp.send_error(packet, icmp6.DESTINATION_UNREACHABLE, code)
-
-    def _send_onward(self, packet: InPacket, route: Route) -> None:
-        data = packet.data
-        network = packet.network
-        behind = network + HEADER_SIZE
-        hop_limit = bytes((packet.ttl - 1,))
-        header = data[network : network + 7] + hop_limit + data[network + 8 : behind]
-        frame = OutFrame(ETHERTYPE_IPV6, header, data[behind : packet.end])
-        frame.is_ipv6 = True
-        frame.gso_size = packet.gso_size
-        self.counters.ForwDatagrams += 1
-        try:
-            sent = self.transmit(route, frame)
-        except NetError:
-            sent = False
-        if not sent:
-            self.counters.OutDiscards += 1
 
     # Out.
 

@@ -15,7 +15,7 @@ from netstack.errors import (
 from netstack.interface import InterfaceAddress
 from netstack.route import RouteEntry
 from netstack.wire.address6 import LOOPBACK
-from tests.unit.netstack.harness import SECOND
+from tests.unit.netstack.harness import SECOND, CaptureLink
 from tests.unit.netstack.world6 import (
     LEFT_LINK_LOCAL,
     PEER,
@@ -280,6 +280,51 @@ def test_what_cannot_be_forwarded_is_answered(destination, hop_limit, payload, k
     assert (error.kind, error.message[1], error.destination) == (kind, code, other)
     if kind == 2:
         assert error.message[4:8] == (1500).to_bytes(4, "big")
+
+
+def test_forwarded_packets_leave_with_a_whole_checksum():
+    environment, left, right = forwarder()
+    right.stack.add_address(right.eth, with_no_dad(FAR, 128))
+    left.stack.add_route(RouteEntry(FAR, 128, left.eth, GLOBAL_RIGHT))
+    server = right.udp.new_endpoint(6)
+    server.bind(Address(b"", 5000))
+    other = bytes.fromhex("20010db8000000000000000000000042")
+    datagram = bytes.fromhex("1388 1388 000d 0000") + b"hello"
+    # As a link hands up what never left its machine: the sum is unfinished.
+    left.eth.receive(frame(ip_packet(other, FAR, 17, datagram)), checksum_good=True)
+    environment.advance(SECOND)
+    assert server.receive().payload == b"hello"
+
+
+@pytest.mark.parametrize(("gso_size", "gso_max", "kind"), [(1400, 65536, 6), (1420, 65536, 2)])
+def test_large_packets_pass_to_links_that_cut_them(gso_size, gso_max, kind):
+    environment, left, _right = forwarder()
+    left.link.gso_max = gso_max
+    left.link.sends_checksums = True
+    left.ip.neighbours.add_permanent(left.eth, GLOBAL_RIGHT, b"\x02\0\0\0\0\x0b")
+    other = GLOBAL_LEFT[:15] + b"\x42"
+    left.ip.neighbours.add_permanent(left.eth, other, b"\x02\0\0\0\0\x99")
+    segment = bytes(12) + b"\x50" + bytes(7) + bytes(5000)
+    data = frame(ip_packet(other, GLOBAL_RIGHT, 6, segment))
+    left.eth.receive(data, checksum_good=True, gso_size=gso_size)
+    # The neighbours are told that they need no router, too.
+    (sent,) = [one for one in left.link.frames if one[14 + 6] == 6 or one[54] != 137]
+    assert sent[14 + 6] == 6 or sent[54] == kind
+    assert (len(sent) == len(data)) == (kind == 6)
+    environment.advance(SECOND)
+
+
+def test_link_local_packets_are_not_forwarded():
+    _environment, left, _right = forwarder()
+    left.eth.receive(frame(ip_packet(FAR, RIGHT_LINK_LOCAL, 59, b"")))
+    assert left.link.frames == []
+    right_side = left.stack.add_interface("eth1", CaptureLink(1500, b"\x02\0\0\0\0\x77"))
+    left.stack.set_up(right_side)
+    left.stack.add_route(RouteEntry(FAR, 128, right_side, b""))
+    left.ip.neighbours.add_permanent(left.eth, PEER, b"\x02\0\0\0\0\x99")
+    left.eth.receive(frame(ip_packet(PEER, FAR, 59, b"")))
+    (error,) = seen(left.link.frames)
+    assert (error.kind, error.message[1]) == (1, 2)
 
 
 def test_a_host_forwards_nothing():

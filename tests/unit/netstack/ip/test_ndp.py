@@ -291,6 +291,31 @@ def test_a_redirect_of_the_router_in_use_is_followed_for_a_while():
     assert host.stack.find_route(FAR).next_hop == PEER
 
 
+def test_a_router_redirects_a_neighbour_which_follows():
+    environment, router, host = two_hosts()
+    router.stack.settings.ipv6_forwarding = True
+    for one, last in ((router, b"\x01"), (host, b"\x02")):
+        address = InterfaceAddress(PREFIX[:15] + last, 64)
+        address.flags = 2
+        one.stack.add_address(one.eth, address)
+    router.stack.add_route(RouteEntry(FAR, 128, router.eth, OTHER))
+    router.ip.neighbours.add_permanent(router.eth, OTHER, PEER_LINK)
+    host.stack.add_route(RouteEntry(bytes(16), 0, host.eth, LEFT_LINK_LOCAL))
+    router.link.frames.clear()
+    host.udp.new_endpoint(6).send(bytes(1400), Address(FAR, 9))
+    environment.advance(SECOND)
+    (told,) = [one for one in seen(router.link.frames) if one.kind == 137]
+    assert (told.source, told.hop_limit) == (LEFT_LINK_LOCAL, 255)
+    assert told.message[8:40] == OTHER + FAR
+    assert len(told.packet) <= 1280
+    # What was sent went on all the same.
+    assert [one.link_destination for one in seen(router.link.frames) if one.protocol == 17] == [
+        PEER_LINK
+    ]
+    assert host.stack.find_route(FAR).next_hop == OTHER
+    assert host.ip.neighbours.find(host.eth, OTHER).link_address == PEER_LINK
+
+
 def test_redirects_are_bounded_and_can_be_refused():
     _environment, host = one_host()
     host.eth.receive(advertisement())
@@ -336,6 +361,24 @@ def test_solicitations_from_elsewhere_are_not_answered():
     (answer,) = seen(host.link.take())
     assert (answer.kind, answer.destination, answer.message[4]) == (136, PEER, 0x60)
     assert answer.message[8:] == LEFT_LINK_LOCAL + b"\x02\x01" + host.link.address
+
+
+def test_answers_that_claim_too_much_are_ignored():
+    _environment, host = one_host()
+    host.ping(PEER, scope=host.eth.index)
+    neighbour = host.ip.neighbours.find(host.eth, PEER)
+    options = ndp.link_address_option(2, PEER_LINK)
+    solicited = ndp.build_neighbour_advertisement(PEER, ndp.FLAG_SOLICITED, options)
+    # "Solicited" to everybody; an address that no station can have; from another link.
+    host.eth.receive(icmp_frame(PEER, ALL_NODES, solicited))
+    bad = ndp.build_neighbour_advertisement(
+        PEER, ndp.FLAG_SOLICITED, ndp.link_address_option(2, b"\x01\0\0\0\0\1")
+    )
+    host.eth.receive(icmp_frame(PEER, LEFT_LINK_LOCAL, bad))
+    host.eth.receive(icmp_frame(PEER, LEFT_LINK_LOCAL, solicited, hop_limit=254))
+    assert neighbour.link_address == b""
+    host.eth.receive(icmp_frame(PEER, LEFT_LINK_LOCAL, solicited))
+    assert (neighbour.link_address, neighbour.state) == (PEER_LINK, NUD_REACHABLE)
 
 
 def test_a_probe_for_our_address_is_answered_to_all():

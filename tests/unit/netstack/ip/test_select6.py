@@ -45,6 +45,8 @@ def choose(destination, *candidates, elsewhere=(), deprecated=()):
         # Rule 6: a unique local address answers to its like.
         ("fd00:1::1", ["2001:db8::1", "fd00:2::1"], "fd00:2::1"),
         ("2001:db8::2", ["fd00:2::1", "2400::1"], "2400::1"),
+        # And it is asked before the longest prefix: 2001::/32 has a label of its own.
+        ("2001:db8::2", ["2001::5", "2400::1"], "2400::1"),
     ],
 )  # fmt: skip
 def test_examples(destination, candidates, expected):
