@@ -70,6 +70,8 @@ def on_acknowledgment(connection: Connection, segment: Segment, now: int) -> boo
         if segment.end == segment.start and not segment.flags & (SYN | FIN):
             info.is_duplicate = True
     recovery.on_ack(connection, info, now)
+    if info.acked:
+        make_room(connection)
     rearm(connection, info, now)
     return True
 
@@ -102,6 +104,7 @@ def advance(connection: Connection, ack: int, info: AckInfo, now: int) -> None:
     info.acked = ack - info.una
     connection.snd_una = ack
     rtt = 0
+    was_resent = False
     for sent in board.remove_front(ack):
         if sent.sacked:
             continue
@@ -110,6 +113,8 @@ def advance(connection: Connection, ack: int, info: AckInfo, now: int) -> None:
             rtt = now - sent.sent_ns
             if sent.end <= connection.frto_end:
                 info.original_delivered = True
+        else:
+            was_resent = True
         if connection.has_sack:
             recovery.rack_note(connection, sent, now)
             recovery.rack_note_order(connection, sent)
@@ -121,7 +126,8 @@ def advance(connection: Connection, ack: int, info: AckInfo, now: int) -> None:
         info.delivered -= known
         flight = connection.snd_nxt - ack
         connection.reno_sacked = min(connection.reno_sacked, max(flight - connection.mss, 0))
-    measure(connection, rtt, info, now)
+    # Behind what was sent again, the rest may have arrived long ago.
+    measure(connection, 0 if was_resent else rtt, info, now)
     connection.retransmits = 0
     connection.first_timeout_ns = 0
     connection.duplicate_acks = 0
@@ -132,7 +138,11 @@ def advance(connection: Connection, ack: int, info: AckInfo, now: int) -> None:
     connection.bytes_acked += queue.start - before
     if connection.urgent_end <= ack:
         connection.urgent_end = NOT_SEQUENCE
-    make_room(connection)
+    guessed = connection.guessed_mtu_ns
+    if guessed and now - guessed > connection.protocol.settings.probe_interval:
+        connection.guessed_mtu_ns = 0
+        connection.path_mtu = 0
+        connection.update_mss()
 
 
 def measure(connection: Connection, rtt: int, info: AckInfo, now: int) -> None:
@@ -202,15 +212,10 @@ def take_sack(connection: Connection, segment: Segment, info: AckInfo, now: int)
         for seen_start, seen_end in connection.last_sack:
             if seen_start <= start < seen_end:
                 known = min(seen_end, end)  # that part was taken from an earlier segment
+        known = connection.scoreboard.resume(start, known)
         if known < end:
             take_block(connection, known, end, info, now)
     connection.last_sack = [block for block in blocks if block[1] <= connection.snd_nxt]
-    items = connection.scoreboard.items
-    if items and items[0].sacked and connection.rtx_kind != RTX_NONE:
-        # The peer dropped what it had reported: a timeout will sort it out soon.
-        soon = now + max(connection.rtt.srtt // 2, 10 * MS)
-        if connection.rtx_deadline > soon:
-            connection.set_retransmit(RTX_TIMEOUT, soon)
 
 
 def is_dsack(blocks: list[tuple[int, int]], ack: int) -> bool:
@@ -257,6 +262,11 @@ def rearm(connection: Connection, info: AckInfo, now: int) -> None:
     """Restart the retransmission timer when data was acknowledged (RFC 6298, 5.2, 5.3)."""
     if connection.scoreboard.is_empty():
         connection.stop_retransmit()
+        return
+    if connection.scoreboard.items[0].sacked:
+        # The peer dropped what it had reported: a timeout will sort it out soon.
+        soon = max(connection.rtt.srtt // 2, 10 * MS)
+        connection.set_retransmit(RTX_TIMEOUT, now + soon)
         return
     kind = connection.rtx_kind
     if (

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from netstack.tcp.listener import TcpListener
     from netstack.tcp.protocol import TcpProtocol
 
+MAX_PACKET: Final = 65535  # what the length field of IPv4 can say, whatever the MTU
 NOT_SEQUENCE: Final = -(1 << 62)  # "none" where a sequence number is expected
 
 URGENT_NONE: Final = 0
@@ -39,7 +40,7 @@ URGENT_READ: Final = 3
 
 def advertised_mss(route: Route, options: TcpOptions) -> int:
     """Return the MSS for a SYN of ours (RFC 9293, 3.7.1: from the interface's MTU)."""
-    mtu = min(route.mtu or 65535, route.interface.mtu)
+    mtu = min(route.mtu or MAX_PACKET, route.interface.mtu, MAX_PACKET)
     mss = mtu - (40 if route.version == 4 else 60)
     if options.user_mss:
         mss = min(mss, options.user_mss)
@@ -110,6 +111,7 @@ class Connection(Flow):
         self.mss = DEFAULT_MSS_4  # payload of a full segment, options of every segment taken off
         self.peer_mss = DEFAULT_MSS_4
         self.path_mtu = 0  # 0: the route's
+        self.guessed_mtu_ns = 0  # when it was lowered on suspicion of a black hole
         self.send_queue = SendQueue(0)
         self.fin_seq = NOT_SEQUENCE  # of our FIN, once it is queued
         self.small_end = 0  # end of the last small segment (Minshall)
@@ -303,7 +305,7 @@ class Connection(Flow):
     def mtu(self) -> int:
         """Return the largest packet that the path takes, as far as is known."""
         route = self.route
-        mtu = min(route.mtu or 65535, route.interface.mtu)
+        mtu = min(route.mtu or MAX_PACKET, route.interface.mtu, MAX_PACKET)
         if self.path_mtu:
             mtu = min(mtu, self.path_mtu)
         return mtu

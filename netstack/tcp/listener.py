@@ -292,6 +292,9 @@ class TcpListener:
         connection.parent = self
         connection.set_retransmit(RTX_TIMEOUT, now + RTO_INITIAL)
         on_segment(connection, segment, packet, now)
+        if self.accept_queue and self.accept_queue[-1] is connection:
+            # Told only now: who accepts it shall find it in a consistent state.
+            self.events.on_events(EVENT_IN)
 
     def on_established(self, connection: Connection) -> None:
         """Put a connection whose handshake is complete into the accept queue."""
@@ -302,7 +305,6 @@ class TcpListener:
             connection.finish()
             return
         self.accept_queue.append(connection)
-        self.events.on_events(EVENT_IN)
 
     # Cookies.
 

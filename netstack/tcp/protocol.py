@@ -92,6 +92,7 @@ class TcpProtocol(Transport):
         self.settings = TcpSettings()
         self.counters = TcpCounters()
         self.ports = stack.port_table(PROTOCOL_TCP)
+        stack.register_transport(PROTOCOL_TCP, self)
         self.flows: dict[bytes, Flow] = {}
         self.listeners: dict[int, list[TcpListener]] = {}  # by port
         self.time_waits = TimeWaitTable(self)
@@ -108,8 +109,8 @@ class TcpProtocol(Transport):
     def on_packet(self, packet: InPacket) -> bool:
         counters = self.counters
         counters.InSegs += 1
-        if packet.kind != TO_HOST:
-            return True
+        if packet.kind != TO_HOST or packet.is_broadcast or _is_group(packet.destination):
+            return True  # RFC 9293, 3.9.2.3
         data = packet.data
         at = packet.transport
         if packet.checksum != CHECKSUM_GOOD:
@@ -218,6 +219,7 @@ class TcpProtocol(Transport):
             mtu = max(mtu, self.stack.settings.min_pmtu)
         else:
             mtu = max(mtu, 1280)
+        self.stack.note_path_mtu(connection.route.destination, mtu)
         if mtu >= connection.mtu():
             self.refresh_route(connection)
             if mtu >= connection.mtu() and connection.mss <= mtu - connection.headers_size():
@@ -485,18 +487,20 @@ class TcpProtocol(Transport):
 
     def doubt_path(self, connection: Connection) -> None:
         """After several timeouts: maybe large packets vanish (RFC 4821, 7.7; RFC 2923, 2.1)."""
-        if not self.settings.mtu_probing or connection.mss <= self.settings.min_snd_mss:
+        if not self.settings.mtu_probing:
             return
         head = connection.scoreboard.items[0]
         if head.end - head.start <= min(connection.mss, self.settings.base_mss) // 2:
             return  # small ones vanish as well
-        mss = min(connection.mss // 2, self.settings.base_mss)
-        if connection.mss > self.settings.base_mss:
-            mss = self.settings.base_mss
-        mss = max(mss, self.settings.min_snd_mss)
+        mss = self.settings.base_mss
+        if connection.mss <= mss:
+            mss = max(connection.mss // 2, self.settings.mtu_probe_floor)
+        if mss >= connection.mss:
+            return
         self.counters.TCPMTUPFail += 1
         extra = 12 if connection.has_timestamps else 0
         connection.path_mtu = mss + extra + connection.headers_size()
+        connection.guessed_mtu_ns = self.environment.now_ns()
         connection.update_mss()
 
     # Listeners.
@@ -504,10 +508,9 @@ class TcpProtocol(Transport):
     def listen(self, listener: TcpListener) -> None:
         """Enter a listener; NetError(ADDRESS_IN_USE) if another one stands in the way."""
         binding = listener.binding
-        binding.is_listening = True
         if self.ports.conflicts(binding):
-            binding.is_listening = False
             raise NetError(ADDRESS_IN_USE)
+        binding.is_listening = True
         self.listeners.setdefault(binding.port, []).append(listener)
 
     def unlisten(self, listener: TcpListener) -> None:
@@ -519,6 +522,11 @@ class TcpProtocol(Transport):
             if not entries:
                 del self.listeners[listener.binding.port]
         listener.close(self.environment.now_ns())
+
+
+def _is_group(host: bytes) -> bool:
+    """Return whether an address is that of a multicast group."""
+    return host[0] == 0xFF if len(host) == 16 else host[0] & 0xF0 == 0xE0
 
 
 def _score(listener: TcpListener, packet: InPacket) -> int:

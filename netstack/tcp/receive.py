@@ -108,13 +108,10 @@ def report_known_part(connection: Connection, start: int, size: int) -> None:
     """Report by DSACK what is behind the hole already (RFC 2883, 4.1.3)."""
     if not connection.has_sack or not connection.protocol.settings.dsack:
         return
-    for run in connection.reassembly.runs:
-        if run.start >= start + size:
-            return
-        if run.end > start:
-            connection.dsack = (max(start, run.start), min(start + size, run.end))
-            connection.protocol.counters.TCPDSACKOfoSent += 1
-            return
+    known = connection.reassembly.known_part(start, start + size)
+    if known is not None:
+        connection.dsack = known
+        connection.protocol.counters.TCPDSACKOfoSent += 1
 
 
 def fill_hole(connection: Connection, now: int) -> bool:

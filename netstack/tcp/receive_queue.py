@@ -175,6 +175,16 @@ class Reassembly:
                 blocks.append(block)
         self.blocks = blocks
 
+    def known_part(self, start: int, end: int) -> tuple[int, int] | None:
+        """Return the first part of [start, end) that is here already; None if all is new."""
+        runs = self.runs
+        at = bisect_right(runs, start, key=_START)
+        if at and runs[at - 1].end > start:
+            return start, min(end, runs[at - 1].end)
+        if at < len(runs) and runs[at].start < end:
+            return runs[at].start, min(end, runs[at].end)
+        return None
+
     def take(self, position: int) -> list[bytes]:
         """Take and return what follows sequence number `position` without a hole."""
         taken: list[bytes] = []

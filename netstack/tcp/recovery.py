@@ -220,8 +220,11 @@ def in_loss(connection: Connection, info: AckInfo) -> None:
     if info.newly_sacked or info.is_duplicate or connection.snd_nxt > connection.frto_end:
         # What was sent before is lost indeed: retransmit by the book.
         connection.frto_end = NOT_SEQUENCE
-    elif info.acked and connection.send_queue.end > connection.snd_nxt:
-        connection.frto_holds = True  # step 2b: two new segments first
+    elif info.acked:
+        room = connection.snd_una + connection.snd_wnd - connection.snd_nxt
+        new = min(connection.send_queue.end - connection.snd_nxt, room)
+        # Step 2b: two new segments first, if there are any that may be sent.
+        connection.frto_holds = new >= connection.mss
 
 
 def try_undo(connection: Connection, info: AckInfo) -> bool:
@@ -283,8 +286,10 @@ def reduce_rate(connection: Connection, info: AckInfo) -> None:
             # Slow start reduction bound: the losses end.
             allowed = max(allowed, delivered) + mss
         allowed = min(control.ssthresh - pipe, allowed)
-    if connection.prr_out == 0:
-        allowed = max(allowed, mss)  # the fast retransmission itself
+    if connection.prr_out == 0 or (info.acked and info.found_lost and not connection.has_sack):
+        # The fast retransmission itself; and that of a partial acknowledgment
+        # (RFC 6582, 3.2, step 3).
+        allowed = max(allowed, mss)
     control.cwnd = max(pipe + max(allowed, 0), mss)
 
 

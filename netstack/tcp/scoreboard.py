@@ -1,7 +1,7 @@
 """What is in flight, and what of it is SACKed, lost, or sent again (RFC 6675, RFC 8985)."""
 
+import heapq
 from bisect import bisect_right
-from collections import deque
 from operator import attrgetter
 from typing import Final
 
@@ -38,7 +38,9 @@ class Scoreboard:
         self.highest_sacked = 0  # end of the highest SACKed range
         self.oldest: Sent | None = None  # by time of transmission; SACKed ones are not listed
         self.newest: Sent | None = None
-        self._to_resend: deque[Sent] = deque()
+        # A heap by sequence number; entries may have become stale.
+        self._to_resend: list[tuple[int, int, Sent]] = []
+        self._count = 0
 
     def is_empty(self) -> bool:
         """Return whether nothing is in flight."""
@@ -99,7 +101,7 @@ class Scoreboard:
         first.end = position
         self.items.insert(index + 1, second)
         if second.lost and not second.resent:
-            self._to_resend.appendleft(second)
+            self._queue(second)
         elif not first.sacked:
             self._link(second, first)
         return second
@@ -137,10 +139,23 @@ class Scoreboard:
             return index - 1
         return index
 
+    def resume(self, start: int, known: int) -> int:
+        """Return where to go on with a block from `start` that was taken up to `known` before.
+
+        Its last segment was passed over if it was reported in part only.
+        """
+        if known <= start:
+            return start
+        index = self.find(known - 1)
+        if index < len(self.items) and not self.items[index].sacked:
+            return max(start, self.items[index].start)
+        return known
+
     def mark_sacked(self, start: int, end: int, mss: int) -> list[Sent]:
         """Mark what lies in a SACK block; return the ranges that are newly marked.
 
-        A range of several segments is split on a segment's boundary.
+        A range of several segments is split on its segments' boundaries only, so
+        that odd blocks cannot make many ranges of it.
         """
         marked: list[Sent] = []
         items = self.items
@@ -151,13 +166,16 @@ class Scoreboard:
                 break
             if not sent.sacked:
                 if sent.start < start:
-                    self.split(index, start)
+                    cut = sent.start - (sent.start - start) // mss * mss
+                    if cut < sent.end:
+                        self.split(index, cut)
                     index += 1
                     continue
                 if sent.end > end:
-                    if end - sent.start < mss and sent.end - sent.start <= mss:
+                    cut = (end - sent.start) // mss * mss
+                    if cut == 0:
                         break  # a piece of one segment: wait for the rest
-                    self.split(index, end)
+                    self.split(index, sent.start + cut)
                 self._sack(sent)
                 marked.append(sent)
             index += 1
@@ -202,8 +220,13 @@ class Scoreboard:
             self.lost_bytes += size
         # A lost range is not watched any more until it is sent again.
         self._unlink(sent)
-        self._to_resend.append(sent)
+        self._queue(sent)
         return True
+
+    def _queue(self, sent: Sent) -> None:
+        """Enter a lost range among those to be sent again."""
+        self._count += 1
+        heapq.heappush(self._to_resend, (sent.start, self._count, sent))
 
     def forget_losses(self) -> None:
         """Take back that anything not yet sent again is lost."""
@@ -218,10 +241,10 @@ class Scoreboard:
         """Return the lost range to be sent again next; None if there is none."""
         queue = self._to_resend
         while queue:
-            sent = queue[0]
+            sent = queue[0][2]
             if not (sent.is_gone or sent.sacked or sent.resent or not sent.lost):
                 return sent
-            queue.popleft()
+            heapq.heappop(queue)
         return None
 
     def index_of(self, sent: Sent) -> int:

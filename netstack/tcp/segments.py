@@ -4,7 +4,7 @@ from netstack.endpoint import EVENT_HUP, EVENT_OUT
 from netstack.errors import BROKEN_PIPE, CONNECTION_REFUSED, CONNECTION_RESET
 from netstack.packet import InPacket
 from netstack.tcp import receive
-from netstack.tcp.ack import challenge, on_acknowledgment
+from netstack.tcp.ack import challenge, make_room, on_acknowledgment
 from netstack.tcp.connection import Connection
 from netstack.tcp.send import push, send_ack, send_syn
 from netstack.tcp.send_queue import SendQueue
@@ -363,6 +363,7 @@ def establish(connection: Connection, segment: Segment, now: int) -> None:
     receive.enter_quick_mode(connection, receive.MAX_QUICK_ACKS)
     connection.last_ack_received_ns = now
     connection.protocol.on_established(connection, now)
+    make_room(connection)
     connection.notify(EVENT_OUT)
     if connection.fin_seq >= 0:
         # shutdown was called while the handshake went on.

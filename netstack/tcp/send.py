@@ -5,7 +5,7 @@ from typing import Final
 from netstack.errors import MESSAGE_TOO_LONG, NetError
 from netstack.packet import OutPacket
 from netstack.stack import RoomListener
-from netstack.tcp.connection import Connection
+from netstack.tcp.connection import MAX_PACKET, Connection
 from netstack.tcp.scoreboard import Sent
 from netstack.tcp.settings import CORK_TIME
 from netstack.tcp.states import (
@@ -41,7 +41,6 @@ from netstack.wire.tcp import (
 )
 
 ECN_CAPABLE: Final = 2  # ECT(0), RFC 3168, 5
-MAX_PACKET: Final = 65535
 
 
 class Room(RoomListener):
@@ -108,20 +107,21 @@ def choose_window(connection: Connection) -> int:
     window = current
     if free > current:
         threshold = min(space // 2, connection.rcv_mss)
-        if free - current >= threshold or free >= space:
+        if free - current >= threshold:
             window = free
     limit = 65535 << scale
     window = min(window, limit)
-    # What is promised is a multiple of the scale; rounded up only to keep an old promise.
+    # Rounded down: the peer sees an edge that moves back by less than the scale,
+    # which RFC 7323, 2.4 allows; rounded up, the edge would creep forward with
+    # each acknowledgment.  What was promised once is accepted in any case.
     field = window >> scale
-    if field << scale < current:
-        field = min((current + (1 << scale) - 1) >> scale, 65535)
-    if field == 0 and connection.rcv_wnd != 0:
+    before = connection.rcv_wnd >> scale
+    if field == 0 and before != 0:
         connection.protocol.counters.TCPToZeroWindowAdv += 1
-    elif field != 0 and connection.rcv_wnd == 0:
+    elif field != 0 and before == 0:
         connection.protocol.counters.TCPFromZeroWindowAdv += 1
     connection.rcv_wup = connection.rcv_nxt
-    connection.rcv_wnd = field << scale
+    connection.rcv_wnd = max(field << scale, current)
     return field
 
 
@@ -284,7 +284,7 @@ def transmit(connection: Connection, start: int, end: int, now: int) -> bool:
     is_new = start >= connection.snd_nxt
     if connection.ecn_send_cwr and is_new and payload:
         flags |= CWR
-    mss = connection.mss
+    mss = connection.mss - sack_size(connection)
     window = choose_window(connection)
     header = make_header(connection, start, flags, window, urgent, now)
     gso_size = mss if len(payload) > mss else 0
@@ -319,7 +319,7 @@ def resend(connection: Connection, sent: Sent, now: int, limit: int) -> bool:
     size = min(limit, gso_payload(connection) - sack_size(connection))
     mss = connection.mss - sack_size(connection)
     if size > mss:
-        size -= size % connection.mss
+        size -= size % mss
     if sent.end - sent.start > max(size, 1):
         # A FIN behind full data goes with it, or alone.
         board.split(board.index_of(sent), sent.start + max(size, 1))
@@ -346,6 +346,11 @@ def resend_lost(connection: Connection, now: int) -> bool:
         if sent is None:
             return True
         room = connection.congestion.cwnd - connection.in_flight()
+        window_room = connection.snd_una + connection.snd_wnd - sent.start
+        if window_room <= 0:
+            if sent.start != connection.snd_una:
+                return True  # the peer took back what it had offered: wait
+            window_room = connection.mss  # which serves as a probe of the window
         needed = min(sent.end - sent.start, connection.mss)
         if room < needed and connection.in_flight() != 0:
             connection.cwnd_limited = True
@@ -357,7 +362,7 @@ def resend_lost(connection: Connection, now: int) -> bool:
             counters.TCPSlowStartRetrans += 1
         if sent.transmissions > 1:
             counters.TCPLostRetransmit += 1
-        if not resend(connection, sent, now, max(room, connection.mss)):
+        if not resend(connection, sent, now, min(max(room, connection.mss), window_room)):
             return False
 
 
@@ -369,6 +374,7 @@ def push(connection: Connection, now: int) -> None:
     if connection.waits_for_room or connection.state in (CLOSED, SYN_SENT, SYN_RECEIVED):
         return
     held = connection.frto_holds
+    connection.frto_holds = False
     if not held and connection.scoreboard.lost_bytes and not resend_lost(connection, now):
         arm_after_push(connection, now)
         return

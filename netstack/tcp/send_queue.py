@@ -42,6 +42,8 @@ class SendQueue:
         index = bisect_right(self._starts, position, self._head) - 1
         chunk = self._chunks[index]
         offset = position - self._starts[index]
+        if offset == 0 and size == len(chunk):
+            return chunk  # compiled, a slice of the whole would be a copy
         if offset + size <= len(chunk):
             return chunk[offset : offset + size]
         parts = [chunk[offset:]]

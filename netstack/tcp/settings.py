@@ -60,6 +60,7 @@ class TcpSettings:
         self.keepalive_probes = 9
         self.mtu_probing = 1  # 0: no, 1: when a black hole is suspected
         self.base_mss = 1024
-        self.min_snd_mss = 48
+        self.mtu_probe_floor = 512
+        self.probe_interval = 600 * SECOND  # after which larger packets are tried again
         self.challenge_ack_limit = 1000  # a second
         self.invalid_ratelimit = 500 * MS

@@ -89,9 +89,8 @@ class TimeWaitTable(Timer):
                 self.queue.popleft()
             elif entry.deadline <= now:
                 self.remove(entry)
-            elif entry.deadline > now + TIME_WAIT_TIME - MS and len(self.queue) > 1:
-                # It was prolonged: its turn is last.
-                self.queue.rotate(-1)
+            elif len(self.queue) > 1 and self.queue[1].deadline < entry.deadline:
+                self.queue.rotate(-1)  # it was prolonged: others come first
             else:
                 break
         if self.queue:

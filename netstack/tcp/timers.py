@@ -174,7 +174,8 @@ def on_loss_probe(connection: Connection, now: int) -> None:
         last = board.items[-1]
         if last.end - last.start > connection.mss:
             last = board.split(len(board.items) - 1, last.end - connection.mss)
-        sent = resend(connection, last, now, connection.mss)
+        fits = last.start < connection.snd_una + connection.snd_wnd
+        sent = fits and resend(connection, last, now, connection.mss)
     if sent:
         connection.tlp_end = connection.snd_nxt
         connection.protocol.counters.TCPLossProbes += 1

@@ -73,7 +73,6 @@ TCP_ROWS: Final = (
     ("ipv4/tcp_keepalive_probes", "keepalive_probes", 1, 255, 1),
     ("ipv4/tcp_mtu_probing", "mtu_probing", 0, 2, 1),
     ("ipv4/tcp_base_mss", "base_mss", 48, INT_MAX, 1),
-    ("ipv4/tcp_min_snd_mss", "min_snd_mss", 48, INT_MAX, 1),
     ("ipv4/tcp_challenge_ack_limit", "challenge_ack_limit", 0, INT_MAX, 1),
     ("ipv4/tcp_invalid_ratelimit", "invalid_ratelimit", 0, INT_MAX, MS_NS),
     ("ipv4/tcp_moderate_rcvbuf", "moderate_receive_buffer", 0, 1, 1),
