@@ -13,6 +13,7 @@ GLOBALS = {
     "ignore-cgroups": ("ignore-cgroups", "bool"),
     "log": ("log", "text"),
     "log-format": ("log-format", "text"),
+    "net-raw": ("net-raw", "bool"),
     "network": ("network", "text"),
     "overlay2": ("overlay2", "text"),
     "platform": ("platform", "text"),

@@ -24,7 +24,7 @@ NOTES: Final[dict[str, str]] = {
     "sendmmsg": "returns early when a message after the first would have to wait",
     "sendmsg": "unix sockets that only hold each other in flight are bounded, not collected",
     "setitimer": "`ITIMER_REAL` only",
-    "socket": "AF_UNIX only",
+    "socket": "AF_UNIX, AF_INET, AF_INET6, AF_NETLINK (three protocols), AF_PACKET",
     "timer_create": "no clocks of processor time",
     "timerfd_settime": "never cancelled: the guest cannot set the clock",
 }
