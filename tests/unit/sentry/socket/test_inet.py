@@ -10,8 +10,8 @@ from sentry.abi import errno
 from sentry.abi import socket as abi
 from sentry.abi.types import Fd, Int, Size, UserPtr
 from sentry.errors import SysError
-from sentry.socket.net_build import make_network
 from sentry.socket.net_errors import ERRNOS, errno_of
+from sentry.socket.net_setup import make_network
 from sentry.socket.option_table import OPTIONS
 from sentry.socket.tcp_info import pack_tcp_info
 from sentry.syscalls.socket import (

@@ -12,7 +12,7 @@ from sentry.errors import SysError
 from sentry.mm.io import KernelSink, KernelSource
 from sentry.socket import diag_filter
 from sentry.socket.base import Message
-from sentry.socket.net_build import make_network
+from sentry.socket.net_setup import make_network
 from sentry.socket.netlink import NetlinkSocket
 from sentry.socket.netlink_wire import parse_attributes, parse_messages
 from sentry.socket.socket_rows import SocketRow
