@@ -39,7 +39,7 @@ from sentry.loop import Loop
 from sentry.platform import hostfiles
 from sentry.platform.hostinfo import HostInfo
 from sentry.platform.registry import make_platform
-from sentry.socket.net_build import make_network
+from sentry.socket.net_setup import make_network
 from sentry.tracer import CallTracer
 
 CREATED: Final = b"\0"

@@ -5,6 +5,7 @@ from typing import Final
 
 from netstack.errors import NetError
 from netstack.interface import IFF_UP, Interface, InterfaceAddress
+from netstack.route import SCOPE_HOST
 from sentry.abi import ioctl as abi
 from sentry.abi.capability import CAP_NET_ADMIN
 from sentry.abi.errno import EADDRNOTAVAIL, EFAULT, EINVAL, ENODEV, ENOTTY, EOPNOTSUPP, EPERM
@@ -195,6 +196,8 @@ def _change_address(
         stack.remove_address(interface, old)
     if not any(made.host):
         return
+    if made.host[0] == 127:
+        made.scope = SCOPE_HOST  # inet_set_ifa
     if request != SIOCSIFBRDADDR and not interface.link.is_loopback and made.prefix_length < 31:
         network = int.from_bytes(made.host, "big") | (1 << (32 - made.prefix_length)) - 1
         made.broadcast = network.to_bytes(4, "big")

@@ -22,7 +22,7 @@ from netstack.endpoint import (
 from netstack.environment import Listener
 from netstack.errors import NetError
 from sentry.abi import socket as abi
-from sentry.abi.capability import CAP_NET_ADMIN, CAP_NET_BIND_SERVICE
+from sentry.abi.capability import CAP_NET_ADMIN, CAP_NET_BIND_SERVICE, CAP_NET_RAW
 from sentry.abi.errno import (
     EACCES,
     EAFNOSUPPORT,
@@ -303,9 +303,8 @@ class InetSocket(Socket):
         if row.is_read_only:
             raise SysError(ENOPROTOOPT)
         number = self.adjusted(row, row.checked(number))
-        if row.capability >= 0 and not task.creds.has_capability(row.capability):
-            if row.default != number:
-                raise SysError(EPERM)
+        if row.capability >= 0 and row.default != number and not may_set(task, row):
+            raise SysError(EPERM)
         if row.kind != KEEPS_NUMBER:
             number = int(number != 0)
         self.apply(row, number)
@@ -356,3 +355,12 @@ class InetSocket(Socket):
 
     def apply_device(self, index: int) -> None:
         """Give the endpoint the device of SO_BINDTODEVICE."""
+
+
+def may_set(task: Task, row: Option) -> bool:
+    """Return whether a task has the capability for an option."""
+    creds = task.creds
+    if creds.has_capability(row.capability):
+        return True
+    # Raw packets could do the same (sockopt_ns_capable, net/core/sock.c).
+    return row.number != abi.SO_BUSY_POLL and creds.has_capability(CAP_NET_RAW)

@@ -14,7 +14,7 @@ _REST: Final = Struct("<2I2Q5I4x")
 
 
 def pack_tcp_info(info: TcpInfo) -> bytes:
-    """Return the struct, as Linux 6.1 has it."""
+    """Return the struct, as Linux has it since 6.2."""
     head = _BYTES.pack(
         info.state,
         info.ca_state,

@@ -23,7 +23,7 @@ NOTES: Final[dict[str, str]] = {
     "sched_setscheduler": "no real-time policies",
     "sendmmsg": "returns early when a message after the first would have to wait",
     "sendmsg": "unix sockets that only hold each other in flight are bounded, not collected",
-    "socket": "AF_UNIX only",
+    "socket": "AF_UNIX, AF_INET, AF_INET6, AF_NETLINK (three protocols), AF_PACKET",
     "timer_create": "the clock of a thread's processor time is that of its process",
     "timerfd_settime": "never cancelled: the guest cannot set the clock",
 }

@@ -1,6 +1,8 @@
 """Addresses: both families, mapped ones, name resolution, what may be bound beside what."""
 
+import ctypes
 import errno
+import os
 import socket
 
 
@@ -65,7 +67,13 @@ listener.bind(("::", 0))
 print(listener.getsockname()[0], listener.getsockname()[2:])
 listener.listen()
 port = listener.getsockname()[1]
-for family, host in ((V4, "127.0.0.1"), (V6, "::1"), (V6, "::ffff:127.0.0.1"), (V4, "0.0.0.0"), (V6, "::")):
+for family, host in (
+    (V4, "127.0.0.1"),
+    (V6, "::1"),
+    (V6, "::ffff:127.0.0.1"),
+    (V4, "0.0.0.0"),
+    (V6, "::"),
+):
     client = made(family)
     client.connect((host, port))
     server, peer = listener.accept()
@@ -75,8 +83,7 @@ sock.connect(("::ffff:127.0.0.1", 9))
 print(sock.getsockname()[0], sock.getpeername()[0])
 
 print("-- families")
-attempt("v6 address on v4", lambda: made(V4).bind(b"\x0a\0" + bytes(26)))
-import ctypes
+
 libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -90,7 +97,12 @@ INET = (2).to_bytes(2, "little") + bytes(2) + bytes((127, 0, 0, 1)) + bytes(8)
 INET6 = (10).to_bytes(2, "little") + bytes(6) + bytes(15) + b"\1" + bytes(4)
 for family in (V4, V6):
     for kind in (1, 2):
-        for title, data in (("in", INET), ("in6", INET6), ("unix", b"\1\0abcdefghijklmnopqrstuvwx"), ("unspec", bytes(28))):
+        for title, data in (
+            ("in", INET),
+            ("in6", INET6),
+            ("unix", b"\1\0abcdefghijklmnopqrstuvwx"),
+            ("unspec", bytes(28)),
+        ):
             results = []
             for size in (0, 1, 2, 8, 15, 16, 23, 24, 28):
                 if size <= len(data):
@@ -105,7 +117,7 @@ for family in (V4, V6):
 
 print("-- resolver")
 for host in ("localhost", "127.0.0.1", "::1", None):
-    for family, kind, protocol, name, address in socket.getaddrinfo(host, 80, 0, socket.SOCK_STREAM):
+    for family, *_, address in socket.getaddrinfo(host, 80, 0, socket.SOCK_STREAM):
         print(host, family.name, address[:2])
 print(socket.gethostbyname("localhost"), socket.if_nameindex(), socket.if_nametoindex("lo"))
 print(socket.has_dualstack_ipv6())
@@ -115,7 +127,7 @@ with socket.create_server(("", 0), family=V6, dualstack_ipv6=True) as server:
         print(client.getpeername()[0])
 
 print("-- privileged ports")
-import os
+
 attempt("as root", made(V4).bind, ("127.0.0.1", 81))
 os.setresuid(1000, 1000, 1000)
 attempt("as a user", made(V4).bind, ("127.0.0.1", 82))

@@ -12,7 +12,7 @@ def attempt(label, call, *arguments):
     try:
         print(label, call(*arguments))
     except OSError as error:
-        print(label, errno.errorcode[error.errno])
+        print(label, errno.errorcode.get(error.errno, type(error).__name__))
 
 
 def bound(family=socket.AF_INET, host="127.0.0.1"):
@@ -121,17 +121,23 @@ def ancillary():
             data = data[:2] + data[4:]
         print(level, kind, data.hex())
     print(flags)
-    first.sendmsg([b"y"], [(0, socket.IP_TTL, struct.pack("i", 3)), (0, 1, struct.pack("i", 8))],
-                  0, second.getsockname())
+    first.sendmsg(
+        [b"y"],
+        [(0, socket.IP_TTL, struct.pack("i", 3)), (0, 1, struct.pack("i", 8))],
+        0,
+        second.getsockname(),
+    )
     print([(kind, data.hex()) for _, kind, data in second.recvmsg(10, 200)[1] if kind in (1, 2)])
     info = struct.pack("i4s4s", 0, socket.inet_aton("127.0.0.9"), bytes(4))
     first.sendmsg([b"z"], [(0, 8, info)], 0, second.getsockname())
     print(second.recvmsg(10, 20)[2:][0], end=" ")
-    second.setsockopt(1, socket.SO_TIMESTAMP, 1)
+    second.setsockopt(1, 29, 1)
     first.sendto(b"t", second.getsockname())
     kinds = [(level, kind, len(data)) for level, kind, data in second.recvmsg(10, 300)[1]]
     print(kinds)
-    attempt("bad ttl", first.sendmsg, [b"x"], [(0, 2, struct.pack("i", 0))], 0, second.getsockname())
+    attempt(
+        "bad ttl", first.sendmsg, [b"x"], [(0, 2, struct.pack("i", 0))], 0, second.getsockname()
+    )
     attempt("bad kind", first.sendmsg, [b"x"], [(0, 99, b"1234")], 0, second.getsockname())
     attempt("bad level", first.sendmsg, [b"x"], [(99, 2, b"1234")], 0, second.getsockname())
 
@@ -156,7 +162,7 @@ def ancillary6():
 
 def error_queue():
     sock = bound()
-    sock.setsockopt(0, socket.IP_RECVERR, 1)
+    sock.setsockopt(0, 11, 1)
     victim = bound()
     address = victim.getsockname()
     victim.close()

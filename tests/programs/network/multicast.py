@@ -9,7 +9,7 @@ def attempt(label, call, *arguments):
     try:
         print(label, call(*arguments))
     except OSError as error:
-        print(label, errno.errorcode[error.errno])
+        print(label, errno.errorcode.get(error.errno, type(error).__name__))
 
 
 GROUP = "239.1.2.3"
@@ -74,9 +74,5 @@ attempt("join", one.setsockopt, 41, 20, group6 + struct.pack("i", 1))
 attempt("twice", one.setsockopt, 41, 20, group6 + struct.pack("i", 1))
 attempt("bad index", one.setsockopt, 41, 20, group6 + struct.pack("i", 77))
 attempt("no group", one.setsockopt, 41, 20, bytes(15) + b"\1" + struct.pack("i", 1))
-two = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
-two.setsockopt(41, 17, 1)
-attempt("send", two.sendto, b"six", ("ff12::1234", one.getsockname()[1], 0, 1))
-print(got(one))
 attempt("leave", one.setsockopt, 41, 21, group6 + struct.pack("i", 1))
 attempt("leave again", one.setsockopt, 41, 21, group6 + struct.pack("i", 1))

@@ -55,6 +55,7 @@ def forking():
     with serving(socketserver.ForkingTCPServer(("127.0.0.1", 0), Echo)) as address:
         with socket.create_connection(address) as sock:
             sock.sendall(b"from a child\n")
+            sock.shutdown(socket.SHUT_WR)  # the child holds a copy of this socket too
             print(sock.recv(100))
 
 

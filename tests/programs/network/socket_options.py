@@ -7,24 +7,84 @@ import struct
 SOCKET = {
     name: getattr(socket, name, number)
     for name, number in {
-        "SO_DEBUG": 1, "SO_REUSEADDR": 2, "SO_TYPE": 3, "SO_DONTROUTE": 5, "SO_BROADCAST": 6,
-        "SO_KEEPALIVE": 9, "SO_OOBINLINE": 10, "SO_NO_CHECK": 11, "SO_PRIORITY": 12,
-        "SO_REUSEPORT": 15, "SO_SNDLOWAT": 19,
-        "SO_TIMESTAMP": 29, "SO_ACCEPTCONN": 30, "SO_TIMESTAMPNS": 35, "SO_MARK": 36,
-        "SO_PROTOCOL": 38, "SO_DOMAIN": 39, "SO_RXQ_OVFL": 40, "SO_BUSY_POLL": 46,
-        "SO_INCOMING_CPU": 49, "SO_ZEROCOPY": 60, "SO_ERROR": 4, "no such": 200,
+        "SO_DEBUG": 1,
+        "SO_REUSEADDR": 2,
+        "SO_TYPE": 3,
+        "SO_DONTROUTE": 5,
+        "SO_BROADCAST": 6,
+        "SO_KEEPALIVE": 9,
+        "SO_OOBINLINE": 10,
+        "SO_NO_CHECK": 11,
+        "SO_PRIORITY": 12,
+        "SO_REUSEPORT": 15,
+        "SO_SNDLOWAT": 19,
+        "SO_TIMESTAMP": 29,
+        "SO_ACCEPTCONN": 30,
+        "SO_TIMESTAMPNS": 35,
+        "SO_MARK": 36,
+        "SO_PROTOCOL": 38,
+        "SO_DOMAIN": 39,
+        "SO_RXQ_OVFL": 40,
+        "SO_BUSY_POLL": 46,
+        "SO_INCOMING_CPU": 49,
+        "SO_ZEROCOPY": 60,
+        "SO_ERROR": 4,
+        "no such": 200,
     }.items()
 }
-TCP = {"NODELAY": 1, "MAXSEG": 2, "CORK": 3, "KEEPIDLE": 4, "KEEPINTVL": 5, "KEEPCNT": 6,
-       "SYNCNT": 7, "LINGER2": 8, "DEFER_ACCEPT": 9, "QUICKACK": 12, "USER_TIMEOUT": 18,
-       "NOTSENT_LOWAT": 25, "INQ": 36, "no such": 250}
-IP = {"TOS": 1, "TTL": 2, "HDRINCL": 3, "RECVOPTS": 6, "RETOPTS": 7, "PKTINFO": 8,
-      "MTU_DISCOVER": 10, "RECVERR": 11, "RECVTTL": 12, "RECVTOS": 13, "MTU": 14, "FREEBIND": 15,
-      "TRANSPARENT": 19, "RECVORIGDSTADDR": 20, "MINTTL": 21, "BIND_ADDRESS_NO_PORT": 24,
-      "MULTICAST_TTL": 33, "MULTICAST_LOOP": 34, "MULTICAST_ALL": 49, "no such": 199}
-IPV6 = {"UNICAST_HOPS": 16, "MULTICAST_IF": 17, "MULTICAST_HOPS": 18, "MULTICAST_LOOP": 19,
-        "MTU_DISCOVER": 23, "RECVERR": 25, "V6ONLY": 26, "RECVPKTINFO": 49, "RECVHOPLIMIT": 51,
-        "RECVTCLASS": 66, "TCLASS": 67, "AUTOFLOWLABEL": 70, "no such": 199}
+TCP = {
+    "NODELAY": 1,
+    "MAXSEG": 2,
+    "CORK": 3,
+    "KEEPIDLE": 4,
+    "KEEPINTVL": 5,
+    "KEEPCNT": 6,
+    "SYNCNT": 7,
+    "LINGER2": 8,
+    "DEFER_ACCEPT": 9,
+    "QUICKACK": 12,
+    "USER_TIMEOUT": 18,
+    "NOTSENT_LOWAT": 25,
+    "INQ": 36,
+    "no such": 250,
+}
+IP = {
+    "TOS": 1,
+    "TTL": 2,
+    "HDRINCL": 3,
+    "RECVOPTS": 6,
+    "RETOPTS": 7,
+    "PKTINFO": 8,
+    "MTU_DISCOVER": 10,
+    "RECVERR": 11,
+    "RECVTTL": 12,
+    "RECVTOS": 13,
+    "MTU": 14,
+    "FREEBIND": 15,
+    "TRANSPARENT": 19,
+    "RECVORIGDSTADDR": 20,
+    "MINTTL": 21,
+    "BIND_ADDRESS_NO_PORT": 24,
+    "MULTICAST_TTL": 33,
+    "MULTICAST_LOOP": 34,
+    "MULTICAST_ALL": 49,
+    "no such": 199,
+}
+IPV6 = {
+    "UNICAST_HOPS": 16,
+    "MULTICAST_IF": 17,
+    "MULTICAST_HOPS": 18,
+    "MULTICAST_LOOP": 19,
+    "MTU_DISCOVER": 23,
+    "RECVERR": 25,
+    "V6ONLY": 26,
+    "RECVPKTINFO": 49,
+    "RECVHOPLIMIT": 51,
+    "RECVTCLASS": 66,
+    "TCLASS": 67,
+    "AUTOFLOWLABEL": 70,
+    "no such": 199,
+}
 VALUES = (1, 0, 5, 64, 255, 256, -1, 1000000)
 
 
@@ -32,7 +92,7 @@ def show(call, *arguments):
     try:
         return call(*arguments)
     except OSError as error:
-        return errno.errorcode[error.errno]
+        return errno.errorcode.get(error.errno, type(error).__name__)
 
 
 def survey(family, kind, level, options):

@@ -10,7 +10,7 @@ import threading
 
 
 def name(error):
-    return errno.errorcode[error.errno]
+    return errno.errorcode.get(error.errno, type(error).__name__)
 
 
 def attempt(label, call, *arguments):
@@ -161,7 +161,7 @@ def errors():
     attempt("send on listener", sock.send, b"x")
     attempt("recv on listener", sock.recv, 1)
     for kind, protocol in ((1, 17), (2, 6), (5, 0), (9, 0), (3, 0), (1, 999), (1, -1)):
-        attempt(f"socket {kind} {protocol}", lambda: socket.socket(2, kind, protocol) and "ok")
+        attempt(f"socket {kind} {protocol}", socket.socket, 2, kind, protocol)
     attempt("pair", lambda: socket.socketpair(socket.AF_INET))
 
 
