@@ -339,6 +339,10 @@ class Stack:
         for observer in self.observers:
             observer.on_link(interface, removed)
 
+    def tell_route(self, entry: RouteEntry, *, removed: bool) -> None:
+        """Tell observers of a route that a version of IP entered or removed by itself."""
+        self._tell_route(entry, removed)
+
     def _tell_route(self, entry: RouteEntry, removed: bool) -> None:
         for observer in self.observers:
             observer.on_route(entry, removed)

@@ -23,16 +23,25 @@ from netstack.environment import Listener
 from netstack.errors import NetError
 from sentry.abi import socket as abi
 from sentry.abi.capability import CAP_NET_ADMIN, CAP_NET_BIND_SERVICE
-from sentry.abi.errno import EACCES, EAFNOSUPPORT, EINVAL, ENETUNREACH, ENODEV, ENOPROTOOPT, EPERM
+from sentry.abi.errno import (
+    EACCES,
+    EAFNOSUPPORT,
+    EINVAL,
+    ENETUNREACH,
+    ENODEV,
+    ENOPROTOOPT,
+    EOPNOTSUPP,
+    EPERM,
+)
 from sentry.errors import SysError
 from sentry.kernel.task import Task
 from sentry.mm.user import write_u32
 from sentry.socket import ifreq
-from sentry.socket.base import BUFFER_MAX, Socket
+from sentry.socket.base import BUFFER_MIN, Socket
 from sentry.socket.net_address import pack_address, parse_address, parse_ipv4, sockaddr_family
 from sentry.socket.net_errors import as_sys_error, errno_of
 from sentry.socket.net_namespace import NetworkNamespace
-from sentry.socket.option_table import KEEPS_NUMBER, OPTIONS, Option
+from sentry.socket.option_table import INT_MAX, KEEPS_NUMBER, OPTIONS, Option
 from sentry.socket.option_values import read_number
 from sentry.vfs.caller import Caller
 from sentry.vfs.file import POLLRDBAND, POLLRDNORM, POLLWRBAND, POLLWRNORM
@@ -40,6 +49,36 @@ from sentry.vfs.file import POLLRDBAND, POLLRDNORM, POLLWRBAND, POLLWRNORM
 _INT: Final = Struct("<i")
 _U64: Final = Struct("<Q")
 _MEMINFO: Final = Struct("<9I")
+
+RECEIVE_BUFFER_MIN: Final = 2304
+FORCED_MAX: Final = 16 << 20  # beyond any limit, but not beyond reason
+BUFFER_OPTIONS: Final = (
+    abi.SO_SNDBUF,
+    abi.SO_RCVBUF,
+    abi.SO_SNDBUFFORCE,
+    abi.SO_RCVBUFFORCE,
+)
+DEFAULT_AT_MINUS_ONE: Final = (
+    (abi.SOL_IP, abi.IP_TTL),
+    (abi.SOL_IP, abi.IP_MULTICAST_TTL),
+    (abi.SOL_IPV6, abi.IPV6_UNICAST_HOPS),
+    (abi.SOL_IPV6, abi.IPV6_MULTICAST_HOPS),
+    (abi.SOL_IPV6, abi.IPV6_TCLASS),
+)
+# Options of SOL_IP that need a byte at least; others take nothing for 0.
+NEVER_EMPTY: Final = tuple(
+    (abi.SOL_IP, number)
+    for number in (
+        abi.IP_FREEBIND,
+        abi.IP_TRANSPARENT,
+        abi.IP_MINTTL,
+        abi.IP_MULTICAST_TTL,
+        abi.IP_MULTICAST_LOOP,
+        abi.IP_MULTICAST_ALL,
+        abi.IP_TTL,
+    )
+)
+TOS_OPTIONS: Final = ((abi.SOL_IP, abi.IP_TOS), (abi.SOL_IPV6, abi.IPV6_TCLASS))
 
 OptionKey = tuple[int, int]
 """Level and number of an option."""
@@ -173,12 +212,25 @@ class InetSocket(Socket):
             raise as_sys_error(error) from None
         if found is not None:
             return found
-        row = self.find_option(level, option)
-        if row is not None:
-            return _INT.pack(self.values.get((level, option), row.default))
+        row = OPTIONS.get((level, option))
+        if row is not None and row.may_read(self.family, self.kind, self.protocol):
+            return _INT.pack(self.values.get((level, option), self.default_of(row)))
         if level != abi.SOL_SOCKET:
-            raise SysError(ENOPROTOOPT)
+            raise SysError(self._no_option(level))
         return super().get_option(task, level, option)
+
+    def default_of(self, row: Option) -> int:
+        """Return what an option is that was not set."""
+        if row.number == abi.IP_MULTICAST_ALL and row.level == abi.SOL_IP:
+            return int(self.family == abi.AF_INET)
+        return row.default
+
+    def _no_option(self, level: int) -> int:
+        """Return the errno of getsockopt(2) for an option that there is not."""
+        own = {abi.SOCK_STREAM: abi.SOL_TCP, abi.SOCK_RAW: abi.SOL_RAW}
+        if self.family != abi.AF_INET or level in (abi.SOL_IP, own.get(self.kind, abi.SOL_UDP)):
+            return ENOPROTOOPT
+        return EOPNOTSUPP
 
     def get_special(self, level: int, option: int) -> bytes | None:
         """Return the value of an option that is no plain number; None: ask the table."""
@@ -213,30 +265,44 @@ class InetSocket(Socket):
         except NetError as error:
             raise as_sys_error(error) from None
         if level != abi.SOL_SOCKET:
+            if level == abi.SOL_TCP and self.kind == abi.SOCK_STREAM:
+                read_number(level, value)  # too short comes before unknown
             raise SysError(ENOPROTOOPT)
-        if option in (abi.SO_SNDBUFFORCE, abi.SO_RCVBUFFORCE):
-            self._force_buffer(task, option, value)
+        if option in BUFFER_OPTIONS:
+            self._set_buffer(task, option, read_number(level, value))
+        elif option == abi.SO_RCVLOWAT:
+            number = read_number(level, value)
+            self.options[option] = INT_MAX if number < 0 else max(number, 1)
         else:
+            if option not in (abi.SO_RCVTIMEO, abi.SO_SNDTIMEO):
+                read_number(level, value)
             super().set_option(task, level, option, value)
-        if option in (abi.SO_SNDBUF, abi.SO_SNDBUFFORCE):
-            self.apply_buffers(send=True)
-        elif option in (abi.SO_RCVBUF, abi.SO_RCVBUFFORCE):
-            self.apply_buffers(send=False)
 
-    def _force_buffer(self, task: Task, option: int, value: bytes) -> None:
-        """SO_SNDBUFFORCE, SO_RCVBUFFORCE: beyond the limit, but not beyond reason."""
-        if not task.creds.has_capability(CAP_NET_ADMIN):
-            raise SysError(EPERM)
-        number = min(max(read_number(abi.SOL_SOCKET, value), 0), BUFFER_MAX * 64)
-        if option == abi.SO_SNDBUFFORCE:
-            self.send_buffer = max(4608, 2 * number)
+    def _set_buffer(self, task: Task, option: int, number: int) -> None:
+        """Set the size of a buffer: Linux doubles what is asked for (socket(7))."""
+        settings = self.stack.settings
+        is_send = option in (abi.SO_SNDBUF, abi.SO_SNDBUFFORCE)
+        limit = settings.wmem_max if is_send else settings.rmem_max
+        if option in (abi.SO_SNDBUFFORCE, abi.SO_RCVBUFFORCE):
+            if not task.creds.has_capability(CAP_NET_ADMIN):
+                raise SysError(EPERM)
+            limit = max(limit, FORCED_MAX)
+        size = 2 * min(max(number, 0), limit)
+        if is_send:
+            self.send_buffer = max(BUFFER_MIN, size)
         else:
-            self.receive_buffer = max(2304, 2 * number)
+            self.receive_buffer = max(RECEIVE_BUFFER_MIN, size)
+        self.apply_buffers(send=is_send)
 
     def _set_number(self, task: Task, row: Option, value: bytes) -> None:
+        if not value and (row.level, row.number) in NEVER_EMPTY:
+            raise SysError(EINVAL)
+        if len(value) < 4 and row.number == abi.IPV6_AUTOFLOWLABEL and row.level == abi.SOL_IPV6:
+            value = bytes(4)
+        number = read_number(row.level, value)
         if row.is_read_only:
             raise SysError(ENOPROTOOPT)
-        number = row.checked(read_number(row.level, value))
+        number = self.adjusted(row, row.checked(number))
         if row.capability >= 0 and not task.creds.has_capability(row.capability):
             if row.default != number:
                 raise SysError(EPERM)
@@ -245,6 +311,16 @@ class InetSocket(Socket):
         self.apply(row, number)
         self.values[(row.level, row.number)] = number
         self.stack.flush()
+
+    def adjusted(self, row: Option, number: int) -> int:
+        """Return what is kept of a number: -1 is the default of hop limits and classes."""
+        if row.level == abi.SOL_IP and row.number == abi.IP_TOS:
+            number &= 0xFF
+        elif number == -1 and (row.level, row.number) in DEFAULT_AT_MINUS_ONE:
+            return row.default
+        if (row.level, row.number) in TOS_OPTIONS and self.kind == abi.SOCK_STREAM:
+            number &= ~3  # the bits of ECN are TCP's own
+        return number
 
     def set_special(self, task: Task, level: int, option: int, value: bytes) -> bool:
         """Set an option that is no plain number; False: it is one."""

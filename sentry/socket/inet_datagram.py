@@ -259,9 +259,12 @@ class DatagramSocket(InetSocket):
 
     def get_special(self, level: int, option: int) -> bytes | None:
         endpoint = self.endpoint
+        if level == abi.SOL_IPV6 and self.family == abi.AF_INET:
+            return None
         if level in (abi.SOL_IP, abi.SOL_IPV6):
             if option == (abi.IP_MTU if level == abi.SOL_IP else abi.IPV6_MTU):
-                return _INT.pack(endpoint.path_mtu())
+                mtu = endpoint.path_mtu()
+                return _INT.pack(min(mtu, 0xFFFF) if level == abi.SOL_IP else mtu)
             if level == abi.SOL_IP and option == abi.IP_OPTIONS:
                 return endpoint.ipv4_options
             return memberships.get_option(endpoint, level, option)
@@ -277,6 +280,8 @@ class DatagramSocket(InetSocket):
 
     def set_special(self, task: Task, level: int, option: int, value: bytes) -> bool:
         endpoint = self.endpoint
+        if level == abi.SOL_IPV6 and self.family == abi.AF_INET:
+            return False
         if level == abi.SOL_IP and option == abi.IP_OPTIONS:
             if len(value) > 40:
                 raise SysError(EINVAL)

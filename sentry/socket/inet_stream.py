@@ -36,6 +36,7 @@ from sentry.vfs.file import O_NONBLOCK
 
 SIOCOUTQNSD: Final = 0x894B
 CHUNK: Final = 1 << 18  # the most that is copied from the guest at once
+IPV4_MTU_MAX: Final = 0xFFFF  # IP_MAX_MTU, net/ip.h
 MS_NS: Final = 1_000_000
 SECOND_NS: Final = 1_000_000_000
 _INT: Final = Struct("<i")
@@ -64,6 +65,7 @@ class StreamSocket(InetSocket):
         super().__init__(task, namespace, family, abi.SOCK_STREAM, abi.IPPROTO_TCP)
         self.endpoint = endpoint
         self.writes_all = True
+        self.quickack = True  # TCP_QUICKACK as long as there is no connection
         endpoint.user = self.uid
         self.attach(endpoint)
 
@@ -268,7 +270,10 @@ class StreamSocket(InetSocket):
             connection = endpoint.connection
             if connection is None or connection.state == CLOSED:
                 raise SysError(ENOTCONN)
-            return _INT.pack(connection.mtu())
+            mtu = connection.mtu()
+            return _INT.pack(min(mtu, IPV4_MTU_MAX) if connection.route.version == 4 else mtu)
+        elif level == abi.SOL_IPV6 and option == abi.IPV6_MULTICAST_IF:
+            return _INT.pack(0) if self.family == abi.AF_INET6 else None
         return super().get_special(level, option)
 
     def _get_tcp(self, option: int) -> bytes | None:
@@ -280,7 +285,8 @@ class StreamSocket(InetSocket):
         if option == abi.TCP_MAXSEG:
             return _INT.pack(endpoint.mss())
         if option == abi.TCP_QUICKACK:
-            return _INT.pack(int(endpoint.is_quickack()))
+            is_fresh = endpoint.connection is None
+            return _INT.pack(int(self.quickack if is_fresh else endpoint.is_quickack()))
         if option == abi.TCP_DEFER_ACCEPT:
             return _INT.pack(endpoint.defer_accept())
         if option == abi.TCP_WINDOW_CLAMP:
@@ -306,8 +312,11 @@ class StreamSocket(InetSocket):
             return True
         if level == abi.SOL_SOCKET and option == abi.SO_RCVLOWAT:
             number = read_number(level, value)
-            self.endpoint.options.receive_low_water = (1 << 30) if number < 0 else max(number, 1)
-            self.options[option] = self.endpoint.options.receive_low_water
+            limit = self.endpoint.protocol.settings.rmem_max >> 1
+            if self.endpoint.options.receive_buffer_locked:
+                limit = self.endpoint.options.receive_buffer >> 1
+            low = limit if number < 0 else min(max(number, 1), limit)
+            self.endpoint.options.receive_low_water = low
             return True
         if level == abi.SOL_IPV6 and option == abi.IPV6_V6ONLY:
             self._refuse_bound()
@@ -327,7 +336,8 @@ class StreamSocket(InetSocket):
         if option == abi.TCP_MAXSEG:
             endpoint.set_user_mss(read_number(abi.SOL_TCP, value))
         elif option == abi.TCP_QUICKACK:
-            endpoint.set_quickack(bool(read_number(abi.SOL_TCP, value) & 1))
+            self.quickack = read_number(abi.SOL_TCP, value) != 0
+            endpoint.set_quickack(self.quickack)
         elif option == abi.TCP_DEFER_ACCEPT:
             endpoint.set_defer_accept(read_number(abi.SOL_TCP, value))
         elif option == abi.TCP_WINDOW_CLAMP:
@@ -358,6 +368,8 @@ class StreamSocket(InetSocket):
     def apply(self, row: Option, number: int) -> None:
         key = (row.level, row.number)
         options = self.endpoint.options
+        if key == (abi.SOL_IP, abi.IP_MULTICAST_TTL):
+            raise SysError(EINVAL)  # not for streams (do_ip_setsockopt)
         if key in FLAG_FIELDS:
             setattr(options, FLAG_FIELDS[key], number != 0)
         elif key in NUMBER_FIELDS:

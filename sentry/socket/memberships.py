@@ -78,7 +78,7 @@ def set_option(endpoint: DatagramEndpoint, level: int, option: int, value: bytes
 
 def _read_mreq(endpoint: DatagramEndpoint, value: bytes) -> tuple[bytes, int]:
     """Return group and interface of a struct ip_mreq or ip_mreqn."""
-    if len(value) < 8:
+    if len(value) < 8 or value[0] & 0xF0 != 0xE0:
         raise SysError(EINVAL)
     if len(value) >= 12:
         index: int = _INT.unpack_from(value, 8)[0]

@@ -262,7 +262,7 @@ class NetlinkSocket(Socket):
         is_capped = not error or abi_route.NETLINK_CAP_ACK in self.flags_set
         quoted = request.whole[:NLMSGHDR_SIZE] if is_capped else request.whole
         flags = abi_route.NLM_F_CAPPED if is_capped else 0
-        payload = _INT.pack(-error) + quoted
+        payload = _INT.pack(-error) + quoted + bytes(-len(quoted) % 4)
         packed = message(abi.NLMSG_ERROR, flags, request.sequence, self.port, payload)
         self._queue_one(packed, 0)
 

@@ -63,6 +63,7 @@ class Option:
         who: int = ALL,
         capability: int = -1,
         is_read_only: bool = False,
+        is_readable_by_all: bool = False,
     ) -> None:
         self.level = level
         self.number = number
@@ -72,6 +73,7 @@ class Option:
         self.who = who
         self.capability = capability  # needed to set it to anything but the default
         self.is_read_only = is_read_only
+        self.is_readable_by_all = is_readable_by_all  # also by who cannot set it
         is_flag = low == INT_MIN and high == INT_MAX and default in (0, 1)
         self.kind = IS_FLAG if is_flag else KEEPS_NUMBER
 
@@ -91,6 +93,12 @@ class Option:
         if who == RAW_IPV6:
             return kind == abi.SOCK_RAW and family == abi.AF_INET6
         return True
+
+    def may_read(self, family: int, kind: int, protocol: int) -> bool:
+        """Return whether sockets of this kind can at least be asked for the option."""
+        if self.is_readable_by_all:
+            return self.level != abi.SOL_IPV6 or family == abi.AF_INET6
+        return self.is_for(family, kind, protocol)
 
     def checked(self, number: int) -> int:
         """Return the number; SysError(EINVAL) outside of the bounds."""
@@ -117,7 +125,6 @@ _SOCKET: Final = [
         abi.SO_RXQ_OVFL,
         abi.SO_SELECT_ERR_QUEUE,
         abi.SO_LOCK_FILTER,
-        abi.SO_ZEROCOPY,
         abi.SO_RCVMARK,
         abi.SO_PREFER_BUSY_POLL,
         abi.SO_NOFCS,
@@ -127,6 +134,7 @@ _SOCKET: Final = [
         abi.SO_TIMESTAMPNS,
     ),
     Option(abi.SOL_SOCKET, abi.SO_MARK, high=INT_MAX - 1, capability=CAP_NET_ADMIN),
+    Option(abi.SOL_SOCKET, abi.SO_ZEROCOPY, low=0, high=1),
     Option(abi.SOL_SOCKET, abi.SO_BUSY_POLL, low=0, capability=CAP_NET_ADMIN),
     Option(abi.SOL_SOCKET, abi.SO_INCOMING_CPU, default=-1),
     Option(abi.SOL_SOCKET, abi.SO_PEEK_OFF, default=-1, is_read_only=True),
@@ -135,10 +143,11 @@ _SOCKET: Final = [
 ]
 
 _TCP: Final = [
-    *_flags(abi.SOL_TCP, abi.TCP_NODELAY, abi.TCP_CORK, abi.TCP_INQ, abi.TCP_SAVE_SYN),
+    *_flags(abi.SOL_TCP, abi.TCP_NODELAY, abi.TCP_CORK, abi.TCP_SAVE_SYN),
+    Option(abi.SOL_TCP, abi.TCP_INQ, low=0, high=1),
     Option(abi.SOL_TCP, abi.TCP_SYNCNT, low=1, high=127, default=6),
     Option(abi.SOL_TCP, abi.TCP_USER_TIMEOUT, low=0),
-    Option(abi.SOL_TCP, abi.TCP_NOTSENT_LOWAT, default=-1),
+    Option(abi.SOL_TCP, abi.TCP_NOTSENT_LOWAT, low=INT_MIN + 1),
     Option(abi.SOL_TCP, abi.TCP_KEEPIDLE, low=1, high=32767, default=7200),
     Option(abi.SOL_TCP, abi.TCP_KEEPINTVL, low=1, high=32767, default=75),
     Option(abi.SOL_TCP, abi.TCP_KEEPCNT, low=1, high=127, default=9),
@@ -161,14 +170,15 @@ _IP: Final = [
         abi.IP_RECVERR_RFC4884,
         IP_PASSSEC,
     ),
-    *_flags(abi.SOL_IP, abi.IP_HDRINCL, IP_NODEFRAG, who=ONLY_RAW),
+    Option(abi.SOL_IP, abi.IP_HDRINCL, who=ONLY_RAW, is_readable_by_all=True),
+    Option(abi.SOL_IP, IP_NODEFRAG, who=ONLY_RAW),
     Option(abi.SOL_IP, IP_CHECKSUM, who=ONLY_UDP),
     Option(abi.SOL_IP, abi.IP_TOS, high=INT_MAX - 1),
     Option(abi.SOL_IP, abi.IP_TTL, low=-1, high=255, default=64),
     Option(abi.SOL_IP, abi.IP_MINTTL, low=0, high=255),
     Option(abi.SOL_IP, abi.IP_MTU_DISCOVER, low=0, high=5, default=1),
     Option(abi.SOL_IP, abi.IP_TRANSPARENT, capability=CAP_NET_ADMIN),
-    Option(abi.SOL_IP, abi.IP_MULTICAST_TTL, low=-1, high=255, default=1, who=NOT_TCP),
+    Option(abi.SOL_IP, abi.IP_MULTICAST_TTL, low=-1, high=255, default=1),
     Option(abi.SOL_IP, abi.IP_MULTICAST_LOOP, default=1),
     Option(abi.SOL_IP, abi.IP_MULTICAST_ALL, low=0, high=1, default=1),
 ]
@@ -191,7 +201,15 @@ _IPV6: Final = [
     ),
     Option(abi.SOL_IPV6, abi.IPV6_AUTOFLOWLABEL, default=1),
     Option(abi.SOL_IPV6, abi.IPV6_UNICAST_HOPS, low=-1, high=255, default=64),
-    Option(abi.SOL_IPV6, abi.IPV6_MULTICAST_HOPS, low=-1, high=255, default=1, who=NOT_TCP),
+    Option(
+        abi.SOL_IPV6,
+        abi.IPV6_MULTICAST_HOPS,
+        low=-1,
+        high=255,
+        default=1,
+        who=NOT_TCP,
+        is_readable_by_all=True,
+    ),
     Option(abi.SOL_IPV6, abi.IPV6_MULTICAST_LOOP, low=0, high=1, default=1),
     Option(abi.SOL_IPV6, IPV6_MULTICAST_ALL, low=0, high=1, default=1),
     Option(abi.SOL_IPV6, abi.IPV6_MTU_DISCOVER, low=0, high=5, default=1),

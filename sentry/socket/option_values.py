@@ -13,11 +13,11 @@ _INT: Final = Struct("<i")
 def read_number(level: int, value: bytes) -> int:
     """Return the number that an option is set to; SysError(EINVAL) if it is too short.
 
-    IPv4 options may be a single byte (do_ip_setsockopt, net/ipv4/ip_sockglue.c).
+    IPv4 options may be a single byte, or nothing at all (do_ip_setsockopt, net/ipv4/ip_sockglue.c).
     """
     if len(value) >= 4:
         number: int = _INT.unpack_from(value, 0)[0]
         return number
-    if level == abi.SOL_IP and value:
-        return value[0]
+    if level == abi.SOL_IP:
+        return value[0] if value else 0
     raise SysError(EINVAL)

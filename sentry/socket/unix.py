@@ -30,9 +30,10 @@ from sentry.errors import SysError
 from sentry.kernel.task import Task
 from sentry.mm.io import Sink, Source
 from sentry.mm.user import write_u32
-from sentry.socket import unix_names
+from sentry.socket import ifreq, unix_names
 from sentry.socket.base import FAMILIES, Family, Message, Socket
 from sentry.socket.in_flight import IN_FLIGHT
+from sentry.socket.net_namespace import NetworkNamespace
 from sentry.socket.unix_names import NAMES
 from sentry.vfs.caller import Caller
 from sentry.vfs.file import (
@@ -435,6 +436,10 @@ class UnixSocket(Socket):
         if request == SIOCOUTQ:
             write_u32(caller.memory, argument, self.peer.queued if self.peer is not None else 0)
             return 0
+        # Any socket will do to ask about interfaces: if_nametoindex(3) takes one of these.
+        network = caller.kernel.network if isinstance(caller, Task) else None
+        if isinstance(network, NetworkNamespace):
+            return ifreq.ioctl(network, caller, request, argument)
         return super().ioctl(caller, request, argument)
 
     def get_option(self, task: Task, level: int, option: int) -> bytes:

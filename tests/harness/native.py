@@ -12,6 +12,7 @@ set -e
 root=$1 cwd=$2
 shift 2
 hostname runsc-test
+ip link set lo up
 mount -t proc proc "$root/proc"
 mount -t tmpfs -o mode=755 tmpfs "$root/dev"
 mkdir "$root/dev/pts" "$root/dev/shm"

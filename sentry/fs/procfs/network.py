@@ -1,9 +1,13 @@
 """/proc/net and /proc/sys/net: what the kernel's network tells, as files."""
 
+from sentry.abi.errno import EACCES
+from sentry.errors import SysError
 from sentry.fs.kernfs import KernDirectory, KernNumbers, TextInode
 from sentry.kernel.network import Network
 from sentry.vfs.creds import Credentials
+from sentry.vfs.file import O_ACCMODE, File
 from sentry.vfs.inode import S_IFDIR, S_IFMT, S_IFREG, DirectoryEntry, Inode
+from sentry.vfs.mount import VfsPath
 
 
 class NetFile(TextInode):
@@ -13,6 +17,11 @@ class NetFile(TextInode):
         super().__init__(device, number, 0o444)
         self._network = network
         self._name = name
+
+    def open(self, path: VfsPath, flags: int, creds: Credentials) -> File:
+        if flags & O_ACCMODE:
+            raise SysError(EACCES)  # not even the superuser (seq_open_net, fs/proc/proc_net.c)
+        return super().open(path, flags, creds)
 
     def generate(self) -> bytes:
         return self._network.proc_text(self._name)
