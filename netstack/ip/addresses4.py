@@ -89,6 +89,7 @@ def enter_routes(stack: Stack, interface: Interface, address: InterfaceAddress) 
     for entry in routes_of(interface, address):
         if _find(routing, entry) is None:
             routing.add(entry, append=True)
+            stack.tell_route(entry, removed=False)
 
 
 def remove_routes(stack: Stack, interface: Interface, address: InterfaceAddress) -> None:
@@ -102,6 +103,7 @@ def remove_routes(stack: Stack, interface: Interface, address: InterfaceAddress)
         for entry in table.entries():
             if _belongs_to(stack, entry, interface, address):
                 table.remove(entry)
+                stack.tell_route(entry, removed=True)
     if address.flags & IFA_F_SECONDARY:
         return
     secondaries = [
