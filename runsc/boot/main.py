@@ -38,7 +38,7 @@ from sentry.loop import Loop
 from sentry.platform import hostfiles
 from sentry.platform.hostinfo import HostInfo
 from sentry.platform.registry import make_platform
-from sentry.socket.net_build import make_network
+from sentry.socket.net_setup import make_network
 from sentry.strace import Strace, parse_names
 
 CREATED: Final = b"\0"

@@ -1,7 +1,7 @@
 """The network namespace of the sandbox: one stack with its protocols.
 
 What /proc/net, /proc/sys/net and /sys/class/net show is registered by
-`net_build.py`; here are only the places for it.
+`net_setup.py`; here are only the places for it.
 """
 
 from mypy_extensions import mypyc_attr
