@@ -15,7 +15,7 @@ from runsc.errors import RunscError, describe
 from runsc.log import LOG, open_capture, open_debug_log
 from runsc.sandbox import cgroup, client, launch, signals
 from runsc.sandbox.console import Console
-from runsc.sandbox.handover import give_back_network
+from runsc.sandbox.handover import give_back_network, is_of_host
 from runsc.sandbox.hooks import run_hooks, run_hooks_anyway, to_json
 from runsc.sandbox.procfs import start_time
 from runsc.sandbox.state import CREATED, CREATING, Container, make_container, write_atomically
@@ -168,6 +168,9 @@ def _network(config: Config, spec: Spec, options: Options) -> "dict[str, Json]":
     """Return what `start` has to know of the network namespace; nothing if it may pass it by."""
     namespace = spec.linux.namespace("network")
     if config.network != "sandbox" or namespace is None:
+        return {}
+    if namespace.path and is_of_host(namespace.path):
+        LOG.warning("the network namespace is the host's own: the container has lo alone")
         return {}
     hooks = spec.hooks
     has_hooks = hooks.prestart or hooks.create_runtime or hooks.create_container
