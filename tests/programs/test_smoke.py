@@ -94,14 +94,14 @@ def test_do_shows_of_the_hosts_mounts_only_that_of_its_directory(
     try:
         (tmp_path / "here/seen").touch()
         (tmp_path / "there/unseen").touch()
-        script = "ls -A . ../there; echo x > made; ls; cat /proc/1/comm; ls /dev/pts | wc -l"
+        script = "ls -A . ../there; echo x > made; ls; cat /proc/1/comm; ls /dev/pts"
         argv = [*runtime.command, "do", "--", "/bin/sh", "-c", script]
         outcome = run(argv, env={}, cwd=str(tmp_path / "here"))
         assert os.listdir(tmp_path / "here") == ["seen"]
     finally:
         for name in ("here", "there"):
             subprocess.run(["umount", tmp_path / name], check=True)
-    assert outcome.check().out == ".:\nseen\n\n../there:\nmade\nseen\nsh\n0\n"
+    assert outcome.check().out == ".:\nseen\n\n../there:\nmade\nseen\nsh\nptmx\n"
 
 
 @pytest.mark.guest
