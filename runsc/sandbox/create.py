@@ -15,7 +15,7 @@ from runsc.errors import RunscError, describe
 from runsc.log import LOG, open_capture, open_debug_log
 from runsc.sandbox import cgroup, client, launch, signals
 from runsc.sandbox.console import Console
-from runsc.sandbox.handover import give_back_network
+from runsc.sandbox.handover import give_back_network, is_of_host
 from runsc.sandbox.hooks import run_hooks, run_hooks_anyway, to_json
 from runsc.sandbox.procfs import start_time
 from runsc.sandbox.state import CREATED, CREATING, Container, make_container, write_atomically
@@ -117,12 +117,7 @@ def _create(config: Config, creation: Creation, bundle: str, options: Options) -
     container.terminal = spec.process.terminal
     container.poststart = to_json(spec.hooks.poststart)
     container.poststop = to_json(spec.hooks.poststop)
-    namespace = spec.linux.namespace("network")
-    if config.network == "sandbox" and namespace is not None:
-        container.network = {
-            "path": namespace.path,
-            "keep": [name for name in config.keep_host_addresses.split(",") if name],
-        }
+    container.network = _network(config, spec, options)
 
     handed = launch.new_launch(config, spec, container.container_id)
     handed.control_fd = client.listen(container.directory)
@@ -167,6 +162,22 @@ def _create(config: Config, creation: Creation, bundle: str, options: Options) -
     if options.pid_file:
         # No newline: containerd parses the whole file as a number.
         write_atomically(options.pid_file, str(container.pid).encode())
+
+
+def _network(config: Config, spec: Spec, options: Options) -> "dict[str, Json]":
+    """Return what `start` has to know of the network namespace; nothing if it may pass it by."""
+    namespace = spec.linux.namespace("network")
+    if config.network != "sandbox" or namespace is None:
+        return {}
+    if namespace.path and is_of_host(namespace.path):
+        LOG.warning("the network namespace is the host's own: the container has lo alone")
+        return {}
+    hooks = spec.hooks
+    has_hooks = hooks.prestart or hooks.create_runtime or hooks.create_container
+    if options.autostart and not namespace.path and not has_hooks:
+        return {}  # it is new, and nobody has had the time to put anything into it
+    keep: list[Json] = [name for name in config.keep_host_addresses.split(",") if name]
+    return {"path": namespace.path, "keep": keep}
 
 
 def _close_handed(handed: Launch, options: Options) -> None:

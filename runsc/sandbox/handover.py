@@ -12,7 +12,11 @@ if TYPE_CHECKING:
 
 
 def ask_to_start(container: Container) -> None:
-    """Have the sandbox start its program; RunscError, and then the network is as it was."""
+    """Have the sandbox start its program.
+
+    RunscError: then the network is as it was.  If it is the network that fails, the
+    sandbox is killed: engines take a failed start for the end, and would leave it be.
+    """
     from runsc.sandbox.client import Connection, ask
 
     if not container.network:
@@ -21,13 +25,16 @@ def ask_to_start(container: Container) -> None:
     from runsc.sandbox.network import Entered, take
 
     kept = Fields(container.network, "network").texts("keep")
-    namespace = Entered(f"/proc/{container.pid}/ns/net")
-    if namespace.is_own or namespace.inode == _host_inode():
-        namespace.close()
+    path = f"/proc/{container.pid}/ns/net"
+    if is_of_host(path):  # `create` has looked, but at a path
         raise RunscError(
             "the network namespace is the host's own, whose interfaces cannot be taken from it; "
             "use --network=none"
         )
+    if ask(container.directory, {"do": "state"}).flag("started"):
+        raise RunscError("cannot start an already running container")
+    give_back_network(container)  # what a start that was killed had taken
+    namespace = Entered(path)
     host_fds: list[int] = []
     try:
         with namespace:
@@ -38,17 +45,26 @@ def ask_to_start(container: Container) -> None:
         finally:
             connection.close()
     except BaseException:
+        from runsc.sandbox.lifecycle import kill_process
+
         give_back_network(container)
+        kill_process(container)
         raise
     finally:
         for host_fd in host_fds:
             posix.close(host_fd)
 
 
-def _host_inode() -> int:
-    """Return which network namespace the first process of ours has, 0 if that is not to be seen."""
+def is_of_host(path: str) -> bool:
+    """Return whether a network namespace is that of this process, or of the first one."""
+    inode = _inode(path)
+    return inode != 0 and inode in (_inode("/proc/self/ns/net"), _inode("/proc/1/ns/net"))
+
+
+def _inode(path: str) -> int:
+    """Return what tells namespaces apart, 0 if that is not to be seen."""
     try:
-        return posix.stat("/proc/1/ns/net").st_ino
+        return posix.stat(path).st_ino
     except OSError:
         return 0
 

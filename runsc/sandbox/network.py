@@ -55,7 +55,6 @@ class Entered:
         except OSError as error:
             raise RunscError(f"cannot open the network namespace: {describe(error)}") from None
         self.inode = posix.fstat(self._namespace_fd).st_ino
-        self.is_own = self.inode == posix.fstat(self._own_fd).st_ino
 
     def __enter__(self) -> "Entered":
         hostcalls.setns(self._namespace_fd, hostcalls.CLONE_NEWNET)

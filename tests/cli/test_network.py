@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from runsc.errors import RunscError
+from runsc.sandbox.handover import ask_to_start
+from runsc.sandbox.state import Container
 from tests.harness.bundle import Bundle, Runtime
-from tests.harness.netns import Namespace, namespaces
+from tests.harness.netns import Namespace, namespaces, run_ip
 
 pytestmark = [pytest.mark.root, pytest.mark.guest]
 
@@ -191,7 +194,28 @@ def test_a_start_that_fails_takes_nothing(
     assert failed.status != 0
     assert 'interface "eth0": qdisc tbf: the burst must be at least 65536 bytes' in failed.err
     assert inner.snapshot() == before
-    assert runtime.inspect(bundle.id)["status"] == "created"
+    # Engines take this for the end of the container, as it is with runc.
+    os.waitpid(pid, 0)
+    assert runtime.inspect(bundle.id)["status"] == "stopped"
+    runtime("delete", bundle.id).check()
+    assert inner.snapshot() == before
+
+
+def test_a_start_after_one_that_was_killed(
+    runtime: Runtime, make_container: Make, pair: tuple[Namespace, Namespace]
+) -> None:
+    """The state has what was taken, and the command is gone: before the program ran, or after."""
+    inner, _ = pair
+    configure(inner.ip)
+    before = inner.snapshot()
+    bundle = make_container("sleep 100", inner.path)
+    pid = create(runtime, bundle, NETWORK)
+    runtime(NETWORK, "start", bundle.id).check()
+    state = runtime.state / bundle.id / "state.json"
+    assert '"running"' in state.read_text()
+    state.write_text(state.read_text().replace('"running"', '"created"'))
+    again = runtime(NETWORK, "start", bundle.id)
+    assert "cannot start an already running container" in again.err
     runtime("delete", "--force", bundle.id).check()
     os.waitpid(pid, 0)
     assert inner.snapshot() == before
@@ -231,12 +255,20 @@ def test_addresses_that_the_host_keeps(
     os.waitpid(pid, 0)
 
 
-def test_the_namespace_of_the_host_is_refused(runtime: Runtime, make_container: Make) -> None:
-    bundle = make_container("echo started", "/proc/self/ns/net")
-    done = runtime(NETWORK, "run", "--bundle", str(bundle.path), bundle.id)
-    assert done.status != 0
-    assert "the network namespace is the host's own" in done.err
-    assert "started" not in done.out
+def test_the_namespace_of_the_host_is_left_alone(runtime: Runtime, make_container: Make) -> None:
+    before = run_ip("addr"), run_ip("route")
+    bundle = make_container("cut -d: -f1 /proc/net/dev | tail -n +3", "/proc/self/ns/net")
+    done = runtime(NETWORK, "run", "--bundle", str(bundle.path), bundle.id).check()
+    assert done.out.split() == ["lo"]
+    assert (run_ip("addr"), run_ip("route")) == before
+
+
+def test_a_start_never_takes_what_is_the_hosts(tmp_path: Path) -> None:
+    container = Container(str(tmp_path), "box")
+    container.pid = os.getpid()
+    container.network = {"path": "", "keep": []}
+    with pytest.raises(RunscError, match="the network namespace is the host's own"):
+        ask_to_start(container)
 
 
 def test_without_a_network_there_is_lo_alone(
