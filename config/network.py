@@ -2,7 +2,8 @@
 
 `runsc/sandbox/network.py` collects it in the container's network namespace and
 sends it with the `start` request; each interface comes with the descriptor of
-a packet socket.  Addresses are text (inet_ntop(3)), hardware addresses hex.
+a packet socket, and the relay of Docker's resolver follows if there is one.
+Addresses are text (inet_ntop(3)), hardware addresses hex.
 """
 
 from config.decode import Fields
@@ -186,6 +187,8 @@ class NetworkSettings:
         self.interfaces: list[InterfaceSettings] = []
         self.loopback: list[AddressSettings] = []  # of `lo`, besides 127.0.0.1 and ::1
         self.routes: list[RouteSettings] = []
+        # Docker's resolver is there: the last descriptor leads to its relay (config/relay.py).
+        self.has_resolver = False
 
     def to_json(self) -> "dict[str, Json]":
         """Return the object that `read_network` reads."""
@@ -193,6 +196,7 @@ class NetworkSettings:
             "interfaces": [interface.to_json() for interface in self.interfaces],
             "loopback": [address.to_json() for address in self.loopback],
             "routes": [route.to_json() for route in self.routes],
+            "hasResolver": self.has_resolver,
         }
 
 
@@ -202,4 +206,5 @@ def read_network(fields: Fields) -> NetworkSettings:
     made.interfaces = [read_interface(item) for item in fields.objects("interfaces")]
     made.loopback = [read_address(item) for item in fields.objects("loopback")]
     made.routes = [read_route(item) for item in fields.objects("routes")]
+    made.has_resolver = fields.flag("hasResolver")
     return made

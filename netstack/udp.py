@@ -209,6 +209,17 @@ class UdpTransport(Transport):
         self.by_port.setdefault(binding.port, []).append(endpoint)
         return binding
 
+    def bind_beside(self, endpoint: UdpEndpoint, address: Address) -> None:
+        """Have an endpoint take what is sent to an address, beside the table of ports.
+
+        Others may bind the same as if it were free, and on all addresses they do
+        not get what is for this one.
+        """
+        endpoint.local_host = address.host
+        endpoint.is_host_bound = endpoint.is_port_bound = True
+        endpoint.binding = Binding(address.host, address.port, endpoint.versions())
+        self.by_port.setdefault(address.port, []).append(endpoint)
+
     def unbind(self, endpoint: UdpEndpoint) -> None:
         """Take an endpoint's port away."""
         binding = endpoint.binding

@@ -94,6 +94,15 @@ class TcpEndpoint(TcpOptionUser):
             raise NetError(ADDRESS_NOT_AVAILABLE)
         self._bind(host, address.port)
 
+    def bind_beside(self, address: Address) -> None:
+        """Take an address and a port beside the table of ports, to listen.
+
+        Others may bind the same as if it were free, and on all addresses they do
+        not get the connections that are for this one.
+        """
+        versions = ANY_IPV4 if len(address.host) == 4 else ANY_IPV6
+        self.binding = Binding(address.host, address.port, versions)
+
     def _bind(self, host: bytes, port: int) -> None:
         """Enter a binding with the flags that hold now."""
         options = self.options

@@ -20,6 +20,7 @@ from netstack.link.pcap import Capture, CaptureSink
 from netstack.link.qdisc import Fifo, NoQueue, TokenBucket, tbf_error
 from netstack.route import RouteEntry
 from netstack.stack import Stack
+from runsc.boot.resolver import Resolver
 from runsc.errors import RunscError
 from sentry.log import Log
 from sentry.platform.hostnet import PacketSocket
@@ -53,6 +54,7 @@ class Interfaces:
         self._config = config
         self._capture: Capture | None = None
         self._links: list[HostLink] = []
+        self._resolver: Resolver | None = None
 
     def capture_to(self, host_fd: int) -> None:
         """Have the frames of all interfaces written to a file."""
@@ -61,7 +63,7 @@ class Interfaces:
     def add(self, settings: NetworkSettings, host_fds: list[int]) -> None:
         """Add what was handed over; the descriptors become ours.  RunscError: nothing is added."""
         try:
-            if len(host_fds) != len(settings.interfaces):
+            if len(host_fds) != len(settings.interfaces) + settings.has_resolver:
                 raise RunscError("the descriptors of the network's interfaces are missing")
             for one in settings.interfaces:
                 self._add_interface(one, host_fds.pop(0))
@@ -70,6 +72,8 @@ class Interfaces:
             # First the networks, then what lies behind a gateway in them.
             for route in sorted(settings.routes, key=lambda one: one.gateway != ""):
                 self._add_route(route)
+            if settings.has_resolver:
+                self._resolver = Resolver(self._platform, self._log, self._stack, host_fds.pop())
         except (NetError, OSError, ValueError) as error:
             self._remove_all()
             raise RunscError(f"network: {error}") from None
@@ -87,6 +91,9 @@ class Interfaces:
         for link in self._links:
             link.close()
         self._links = []
+        if self._resolver is not None:
+            self._resolver.close()
+            self._resolver = None
 
     def _remove_all(self) -> None:
         for link in self._links:

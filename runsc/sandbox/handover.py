@@ -39,6 +39,10 @@ def ask_to_start(container: Container) -> None:
     try:
         with namespace:
             settings, host_fds = take(namespace, kept, lambda record: _remember(container, record))
+            if settings.has_resolver:
+                from runsc.sandbox.resolver import start_relay
+
+                host_fds.append(start_relay(container))
         connection = Connection(container.directory)
         try:
             connection.ask({"do": "start", "network": settings.to_json()}, host_fds)

@@ -18,7 +18,7 @@ from config.network import (
 )
 from runsc.errors import RunscError, describe
 from runsc.log import LOG
-from runsc.sandbox import hostcalls, rtnetlink, takeover
+from runsc.sandbox import hostcalls, resolver, rtnetlink, takeover
 from runsc.sandbox.rtnetlink import AF_INET, AF_INET6, Address, Link, Netlink, Route
 
 TYPE_CHECKING = False
@@ -290,8 +290,12 @@ def take(
         found = collect(netlink, kept)
         record = takeover.make_record(netlink, found.taken)
         record.inode = namespace.inode
+        record.has_resolver = resolver.is_present()
         remember(record)
         takeover.silence(netlink, record)
+        if record.has_resolver:
+            found.settings.has_resolver = True
+            resolver.catch_queries(netlink)
         return found.settings, open_packet_sockets(found.links)
     except OSError as error:
         raise RunscError(f"network: {describe(error)}") from None
@@ -301,7 +305,7 @@ def take(
 
 def give_back(path: str, record: takeover.Record) -> None:
     """Undo a take-over in the namespace at `path`, if it is still the same one."""
-    if not record.interfaces:
+    if not record.interfaces and not record.has_resolver:
         return
     try:
         namespace = Entered(path)
@@ -315,5 +319,7 @@ def give_back(path: str, record: takeover.Record) -> None:
         netlink = Netlink()
         try:
             takeover.undo(netlink, record)
+            if record.has_resolver:
+                resolver.release_queries(netlink)
         finally:
             netlink.close()

@@ -77,8 +77,10 @@ _CACHEINFO = Struct("=II")  # struct ifa_cacheinfo: preferred, valid; its stamps
 _U16 = Struct("=H")
 _U32 = Struct("=I")
 _ERROR = Struct("=i")
+_PORT_RANGE = Struct("=HH")  # struct fib_rule_port_range: first, last
 _RTNEXTHOP = Struct("=HBBi")  # length, flags, hops, index
 
+_LOCALHOST = bytes((127, 0, 0, 1))
 _RECEIVE_SIZE = 1 << 17
 _DUMP_TRIES = 10
 _WAIT_S = 10.0
@@ -141,6 +143,9 @@ RTNH_F_ONLINK: "Final" = 0x4
 RT_TABLE_MAIN: "Final" = 254
 RT_TABLE_LOCAL: "Final" = 255
 RTPROT_KERNEL: "Final" = 2
+RTPROT_STATIC: "Final" = 4
+RT_SCOPE_HOST: "Final" = 254
+RTN_LOCAL: "Final" = 2
 
 # linux/neighbour.h
 NDA_DST: "Final" = 1
@@ -153,6 +158,8 @@ FRA_IIFNAME: "Final" = 3
 FRA_PRIORITY: "Final" = 6
 FRA_TABLE: "Final" = 15
 FRA_PROTOCOL: "Final" = 21
+FRA_IP_PROTO: "Final" = 22
+FRA_DPORT_RANGE: "Final" = 24
 FR_ACT_TO_TBL: "Final" = 1
 FR_ACT_BLACKHOLE: "Final" = 6
 
@@ -413,18 +420,42 @@ class Rule:
 
 
 def rule_request(
-    family: int, priority: int, *, table: int = 0, interface: str = "", protocol: int = 0
+    family: int,
+    priority: int,
+    *,
+    table: int = 0,
+    interface: str = "",
+    transport: int = 0,
+    port: int = 0,
 ) -> bytes:
-    """Return a rule: a look-up in `table`, or without one a blackhole (fib_rules.h)."""
+    """Return a rule: a look-up in `table`, or without one a blackhole (fib_rules.h).
+
+    `transport` and `port` are what packets to it have.
+    """
     action = FR_ACT_TO_TBL if table else FR_ACT_BLACKHOLE
     attributes = {FRA_PRIORITY: u32(priority)}
     if table:
         attributes[FRA_TABLE] = u32(table)
     if interface:
         attributes[FRA_IIFNAME] = interface.encode("utf-8", "surrogateescape") + b"\0"
-    if protocol:
-        attributes[FRA_PROTOCOL] = bytes((protocol,))
-    return _RULE.pack(family, 0, 0, 0, table, action, 0) + pack_attributes(attributes)
+    if transport:
+        attributes[FRA_IP_PROTO] = bytes((transport,))
+    if port:
+        attributes[FRA_DPORT_RANGE] = _PORT_RANGE.pack(port, port)
+    # The table's number is in the attribute: here there is room for one byte.
+    return _RULE.pack(family, 0, 0, 0, 0, action, 0) + pack_attributes(attributes)
+
+
+def local_route_request(family: int, table: int, loopback: int) -> bytes:
+    """Return a route by which every address is one of this machine's own.
+
+    IPv4 takes the destination for the source unless it is told another.
+    """
+    attributes = {RTA_OIF: u32(loopback), RTA_TABLE: u32(table)}
+    if family == AF_INET:
+        attributes[RTA_PREFSRC] = _LOCALHOST
+    head = _RTMSG.pack(family, 0, 0, 0, 0, RTPROT_STATIC, RT_SCOPE_HOST, RTN_LOCAL, 0)
+    return head + pack_attributes(attributes)
 
 
 def _link_request(index: int, family: int, inner: bytes) -> bytes:

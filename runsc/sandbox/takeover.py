@@ -81,6 +81,7 @@ class Record:
         self.routes: list[bytes] = []  # requests that make them again
         self.rules: list[bytes] = []  # payloads of RTM_NEWRULE: the local rules
         self.neighbours: list[bytes] = []  # requests that make the permanent ones again
+        self.has_resolver = False  # queries to port 53 are caught (resolver.py)
 
     def to_json(self) -> "dict[str, Json]":
         """Return what `read_record` reads."""
@@ -91,6 +92,7 @@ class Record:
             "routes": [payload.hex() for payload in self.routes],
             "rules": [payload.hex() for payload in self.rules],
             "neighbours": [payload.hex() for payload in self.neighbours],
+            "hasResolver": self.has_resolver,
         }
 
     def indexes(self) -> set[int]:
@@ -111,6 +113,7 @@ def read_record(fields: Fields) -> Record:
     made.routes = [bytes.fromhex(text) for text in fields.texts("routes")]
     made.rules = [bytes.fromhex(text) for text in fields.texts("rules")]
     made.neighbours = [bytes.fromhex(text) for text in fields.texts("neighbours")]
+    made.has_resolver = fields.flag("hasResolver")
     return made
 
 
@@ -174,7 +177,7 @@ def silence(netlink: Netlink, record: Record) -> None:
             _set_accept_ra(interface, 0)
         # Backwards: with a primary address its secondary ones would go.
         for payload in reversed(interface.addresses):
-            _request(netlink, rtnetlink.RTM_DELADDR, payload, 0, "EADDRNOTAVAIL")
+            request(netlink, rtnetlink.RTM_DELADDR, payload, 0, "EADDRNOTAVAIL")
     silenced = record.silenced()
     if silenced:
         _keep_for_ever(netlink, silenced)
@@ -201,9 +204,9 @@ def _add_rules(netlink: Netlink, interfaces: list[TakenInterface]) -> None:
     try:
         for family in _FAMILIES:
             moved = rtnetlink.rule_request(family, _MOVED_PRIORITY, table=rtnetlink.RT_TABLE_LOCAL)
-            _request(netlink, rtnetlink.RTM_NEWRULE, moved, _CREATE, "EEXIST")
+            request(netlink, rtnetlink.RTM_NEWRULE, moved, _CREATE, "EEXIST")
             for interface in interfaces:
-                _request(
+                request(
                     netlink,
                     rtnetlink.RTM_NEWRULE,
                     rtnetlink.rule_request(family, _LOCAL_PRIORITY, interface=interface.name),
@@ -231,7 +234,7 @@ def _forget_neighbours(netlink: Netlink, indexes: set[int]) -> None:
     for neighbour in netlink.neighbours():
         fixed = rtnetlink.NUD_PERMANENT | rtnetlink.NUD_NOARP
         if neighbour.index in indexes and not neighbour.state & fixed:
-            _request(netlink, rtnetlink.RTM_DELNEIGH, neighbour.payload, 0, "ENOENT")
+            request(netlink, rtnetlink.RTM_DELNEIGH, neighbour.payload, 0, "ENOENT")
 
 
 def undo(netlink: Netlink, record: Record) -> None:
@@ -289,8 +292,8 @@ def _restore_address(netlink: Netlink, address: Address, elapsed_s: int) -> None
     if address.family == AF_INET6 and not address.flags & rtnetlink.IFA_F_TENTATIVE:
         # It has been ours all the time: no wait until it is found to be unique.
         at_once = address.with_flags(address.flags | _IFA_F_NODAD, preferred_s, valid_s)
-        _request(netlink, rtnetlink.RTM_NEWADDR, at_once, _CREATE, "EEXIST")
-    _request(
+        request(netlink, rtnetlink.RTM_NEWADDR, at_once, _CREATE, "EEXIST")
+    request(
         netlink,
         rtnetlink.RTM_NEWADDR,
         restored,
@@ -306,7 +309,7 @@ def _restore_rules(netlink: Netlink, record: Record, family: int) -> None:
     """
     recorded = [rule for rule in map(Rule, record.rules) if rule.family == family]
     for rule in recorded:
-        _request(netlink, rtnetlink.RTM_NEWRULE, rule.payload, _CREATE, "EEXIST")
+        request(netlink, rtnetlink.RTM_NEWRULE, rule.payload, _CREATE, "EEXIST")
     had_moved = any(_is_local(rule, _MOVED_PRIORITY) for rule in recorded)
     names = {interface.name for interface in record.silenced()}
     for rule in netlink.rules(family):
@@ -323,7 +326,7 @@ def _restore_neighbours(netlink: Netlink, record: Record, indexes: set[int]) -> 
     """Add the permanent neighbours, which went with the last address of IPv4."""
     for payload in record.neighbours:
         if rtnetlink.Neighbour(payload).index in indexes:
-            _request(netlink, rtnetlink.RTM_NEWNEIGH, payload, _CREATE, "EEXIST")
+            request(netlink, rtnetlink.RTM_NEWNEIGH, payload, _CREATE, "EEXIST")
 
 
 def _restore_routes(netlink: Netlink, record: Record, family: int, indexes: set[int]) -> None:
@@ -339,11 +342,11 @@ def _restore_routes(netlink: Netlink, record: Record, family: int, indexes: set[
         if payload in wanted:
             continue
         if route.protocol == rtnetlink.RTPROT_KERNEL or payload in sourceless:
-            _request(netlink, rtnetlink.RTM_DELROUTE, payload, 0, "ESRCH")
+            request(netlink, rtnetlink.RTM_DELROUTE, payload, 0, "ESRCH")
     flags = rtnetlink.NLM_F_CREATE | rtnetlink.NLM_F_APPEND
     for payload in wanted:
         if payload not in present and Route(payload).index in indexes:
-            _request(netlink, rtnetlink.RTM_NEWROUTE, payload, flags, "EEXIST")
+            request(netlink, rtnetlink.RTM_NEWROUTE, payload, flags, "EEXIST")
 
 
 def _without_source(payload: bytes) -> bytes:
@@ -356,7 +359,7 @@ def _set_generation(netlink: Netlink, index: int, mode: int) -> None:
     netlink.request(rtnetlink.RTM_SETLINK, rtnetlink.address_generation_request(index, mode))
 
 
-def _request(netlink: Netlink, kind: int, payload: bytes, flags: int, harmless: str) -> None:
+def request(netlink: Netlink, kind: int, payload: bytes, flags: int, harmless: str) -> None:
     """Make a request; an error of the name `harmless` says that it was so already."""
     try:
         netlink.request(kind, payload, flags)
