@@ -7,6 +7,7 @@ cgroup, terminal sent, hooks, state saved, and the pid file last of all.
 import posix
 
 from config.bundle import BundleError, load_spec
+from config.decode import Fields
 from config.flags import Config, FlagError, apply_annotations
 from config.jsontext import dumps
 from config.launch import Launch
@@ -15,8 +16,9 @@ from runsc.errors import RunscError, describe
 from runsc.log import LOG, open_capture, open_debug_log
 from runsc.sandbox import cgroup, client, launch, signals
 from runsc.sandbox.console import Console
-from runsc.sandbox.handover import give_back_network, is_of_host
+from runsc.sandbox.handover import give_back_network, inode_of, is_of_host
 from runsc.sandbox.hooks import run_hooks, run_hooks_anyway, to_json
+from runsc.sandbox.namespace_owner import check_free, only_holds_namespaces
 from runsc.sandbox.procfs import start_time
 from runsc.sandbox.state import CREATED, CREATING, Container, make_container, write_atomically
 from runsc.version import SPEC_VERSION
@@ -118,6 +120,7 @@ def _create(config: Config, creation: Creation, bundle: str, options: Options) -
     container.poststart = to_json(spec.hooks.poststart)
     container.poststop = to_json(spec.hooks.poststop)
     container.network = _network(config, spec, options)
+    _check_network(container)
 
     handed = launch.new_launch(config, spec, container.container_id)
     handed.control_fd = client.listen(container.directory)
@@ -172,12 +175,21 @@ def _network(config: Config, spec: Spec, options: Options) -> "dict[str, Json]":
     if namespace.path and is_of_host(namespace.path):
         LOG.warning("the network namespace is the host's own: the container has lo alone")
         return {}
+    if only_holds_namespaces(spec.annotations):
+        return {}
     hooks = spec.hooks
     has_hooks = hooks.prestart or hooks.create_runtime or hooks.create_container
     if options.autostart and not namespace.path and not has_hooks:
         return {}  # it is new, and nobody has had the time to put anything into it
     keep: list[Json] = [name for name in config.keep_host_addresses.split(",") if name]
     return {"path": namespace.path, "keep": keep}
+
+
+def _check_network(container: Container) -> None:
+    """Refuse to share interfaces now: many callers cannot cope with a start that fails."""
+    path = Fields(container.network, "network").text("path", "")
+    if path:
+        check_free(container.root, container.container_id, inode_of(path))
 
 
 def _close_handed(handed: Launch, options: Options) -> None:

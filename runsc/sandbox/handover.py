@@ -8,6 +8,7 @@ from runsc.sandbox.state import Container
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from runsc.sandbox.network import Entered
     from runsc.sandbox.takeover import Record
 
 
@@ -38,6 +39,7 @@ def ask_to_start(container: Container) -> None:
     host_fds: list[int] = []
     try:
         with namespace:
+            check_namespace(namespace, container)
             settings, host_fds = take(namespace, kept, lambda record: _remember(container, record))
             if settings.has_resolver:
                 from runsc.sandbox.resolver import start_relay
@@ -59,13 +61,23 @@ def ask_to_start(container: Container) -> None:
             posix.close(host_fd)
 
 
+def check_namespace(namespace: "Entered", container: Container) -> None:
+    """Raise RunscError if another container has what is in a namespace that may be shared."""
+    path = Fields(container.network, "network").text("path", "")
+    if path:
+        from runsc.sandbox.namespace_owner import check_free
+
+        namespace.lock()
+        check_free(container.root, container.container_id, namespace.inode)
+
+
 def is_of_host(path: str) -> bool:
     """Return whether a network namespace is that of this process, or of the first one."""
-    inode = _inode(path)
-    return inode != 0 and inode in (_inode("/proc/self/ns/net"), _inode("/proc/1/ns/net"))
+    inode = inode_of(path)
+    return inode != 0 and inode in (inode_of("/proc/self/ns/net"), inode_of("/proc/1/ns/net"))
 
 
-def _inode(path: str) -> int:
+def inode_of(path: str) -> int:
     """Return what tells namespaces apart, 0 if that is not to be seen."""
     try:
         return posix.stat(path).st_ino

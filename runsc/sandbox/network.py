@@ -6,6 +6,7 @@ for that time.
 """
 
 import _socket
+import fcntl
 import posix
 from struct import Struct
 
@@ -55,6 +56,10 @@ class Entered:
         except OSError as error:
             raise RunscError(f"cannot open the network namespace: {describe(error)}") from None
         self.inode = posix.fstat(self._namespace_fd).st_ino
+
+    def lock(self) -> None:
+        """Have others wait in here until this one has left (flock(2))."""
+        fcntl.flock(self._namespace_fd, fcntl.LOCK_EX)
 
     def __enter__(self) -> "Entered":
         hostcalls.setns(self._namespace_fd, hostcalls.CLONE_NEWNET)
