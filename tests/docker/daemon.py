@@ -19,12 +19,14 @@ DOCKER = Path("/usr/bin/docker")
 CGROUPS = Path("/sys/fs/cgroup")
 # The daemon finds containerd, its shim and runc by PATH; the client needs neither.
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+# Its loopback is where published ports are looked for.
+_RUN = 'ip link set lo up && exec "$0" "$@"'
 _START_S = 20.0
 _STOP_S = 20.0
 
 
 class Daemon:
-    """A running dockerd with runtimes of ours: `runsc`, `runsc-args` and `runsc-net`."""
+    """A running dockerd with runtimes of ours: `runsc` and others with arguments."""
 
     def __init__(self) -> None:
         SCRATCH.mkdir(parents=True, exist_ok=True)
@@ -41,7 +43,7 @@ class Daemon:
         with (self.run / "daemon.log").open("wb") as log:
             self._process = subprocess.Popen(
                 # Mounts and a network of its own: nothing of them can stay behind on the host.
-                ["unshare", "--mount", "--net", str(DOCKERD), *self._flags()],
+                ["unshare", "--mount", "--net", "sh", "-c", _RUN, str(DOCKERD), *self._flags()],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -59,6 +61,7 @@ class Daemon:
         runtimes = {
             "runsc": {"path": str(RUNSC)},
             "runsc-net": {"path": str(RUNSC), "runtimeArgs": ["--network=sandbox"]},
+            "runsc-raw": {"path": str(RUNSC), "runtimeArgs": ["--network=sandbox", "--net-raw"]},
             "runsc-args": {
                 "path": str(RUNSC),
                 "runtimeArgs": ["--debug", f"--debug-log={self.debug_logs}/"],
@@ -78,6 +81,11 @@ class Daemon:
             "--iptables=false",
             "--ip6tables=false",
         ]
+
+    def pid(self) -> int:
+        """Return its pid: its network namespace is the host of the containers."""
+        assert self._process is not None
+        return self._process.pid
 
     def log(self) -> str:
         """Return the end of what the daemon said."""

@@ -1,7 +1,10 @@
 """Containers on Docker's bridges: the network stack of ours against the host's, and itself."""
 
+import socket
+
 import pytest
 
+from runsc.sandbox.network import Entered
 from tests.docker.conftest import wait_until
 
 SERVER = "while :; do echo hello from $HOSTNAME | nc -l -p 7000; done"
@@ -60,3 +63,38 @@ def test_interfaces_and_routes_are_those_of_runc(docker):
     ]
     assert seen[0] == seen[1]
     assert "default via" in seen[0]
+
+
+def test_containers_ping_each_other(docker):
+    _, address = serve(docker, "runsc-raw")
+    words = ["run", "--rm", "--runtime", "runsc-raw", "busybox", "ping", "-c", "2", address]
+    assert "2 packets received" in docker.ok(*words)
+
+
+def test_a_published_port_is_reached_from_the_host(docker, daemon):
+    name, _ = serve(docker, "runsc-net", "-p", "127.0.0.1:7900:7000")
+    with Entered(f"/proc/{daemon.pid()}/ns/net"):
+        peer = socket.create_connection(("127.0.0.1", 7900), timeout=10)
+    with peer, peer.makefile("rb") as answer:
+        assert answer.read() == f"hello from {name}\n".encode()
+
+
+def test_without_a_network_there_is_lo(docker):
+    script = "ip -4 addr | sed 's/ *$//'; ip route"
+    seen = [
+        docker.ok("run", "--rm", "--network=none", "--runtime", name, "busybox", "sh", "-c", script)
+        for name in ("runsc-net", "runc")
+    ]
+    assert [line for line in seen[0].splitlines() if "inet" in line] == [
+        line for line in seen[1].splitlines() if "inet" in line
+    ]
+    assert "eth0" not in seen[0]
+
+
+def test_a_second_sandbox_in_a_namespace_is_refused(docker):
+    name, address = serve(docker, "runsc-net")
+    words = ["run", "--rm", "--runtime", "runsc-net", "--network", f"container:{name}"]
+    done = docker(*words, "busybox", "true")
+    assert done.status == 125
+    assert "the interfaces of the network namespace are those of container" in done.err
+    assert ask(docker, "runc", address) == f"hello from {name}\n"
