@@ -2,7 +2,7 @@
 
 Every setting is a flag of the command line and an attribute of `Config` of the
 same name, with `_` for `-`.  A container may set some of them for itself with
-an annotation `dev.gvisor.flag.NAME`, as far as the flag's rule allows.
+an annotation, as far as the flag's rule allows (`annotations.py`).
 """
 
 from config.quantity import RATE, SIZE, QuantityError, parse_quantity
@@ -14,12 +14,12 @@ CHOICE = "choice"
 NUMBER = "number"
 
 NEVER = "never"  # an annotation must not change it
+OVERRIDE = "override"  # an annotation may, if the operator says --allow-flag-override
 ANY = "any"  # an annotation may set any value
-TIGHTEN = "tighten-only"  # an annotation may move right in `choices`, or a bool to true
+TIGHTEN = "tighten-only"  # an annotation may move right in `choices`, or to the default of a bool
 LAST = "last-only"  # an annotation may choose the last of `choices`
 LOWER = "lower-only"  # an annotation may set any number where it is 0, else lower it
 
-ANNOTATION_PREFIX = "dev.gvisor.flag."
 DEFAULT_ROOT = "/var/run/runsc"
 MAX_RATE = (1 << 64) - 1
 MAX_BURST = (1 << 32) - 1
@@ -41,7 +41,7 @@ class Flag:
         default: Value,
         help_text: str,
         *,
-        rule: str = NEVER,
+        rule: str = OVERRIDE,
         choices: tuple[str, ...] = (),
         metavar: str = "",
         ignored: bool = False,
@@ -86,9 +86,31 @@ class Flag:
 
 
 FLAGS = (
-    Flag("root", PATH, DEFAULT_ROOT, "Directory with the state of all containers.", metavar="DIR"),
-    Flag("log", PATH, "", "File to which failures are appended.", metavar="FILE"),
-    Flag("log-format", CHOICE, "text", "Format of --log.", choices=("text", "json")),
+    Flag(
+        "root",
+        PATH,
+        DEFAULT_ROOT,
+        "Directory with the state of all containers.",
+        rule=NEVER,
+        metavar="DIR",
+    ),
+    Flag("log", PATH, "", "File to which failures are appended.", rule=NEVER, metavar="FILE"),
+    Flag("log-format", CHOICE, "text", "Format of --log.", rule=NEVER, choices=("text", "json")),
+    Flag(
+        "config",
+        PATH,
+        "",
+        "TOML file whose table [runsc_config] has values for flags that are not given.",
+        rule=NEVER,
+        metavar="FILE",
+    ),
+    Flag(
+        "allow-flag-override",
+        BOOL,
+        False,
+        "Let annotations of a container change any flag that is no limit.",
+        rule=NEVER,
+    ),
     Flag("debug", BOOL, False, "Write debug messages to --debug-log."),
     Flag(
         "debug-log",
@@ -120,6 +142,7 @@ FLAGS = (
         "sandbox",
         "Network of the container: the interfaces of its network namespace on a network stack "
         "of its own, or the loopback device alone.",
+        rule=TIGHTEN,
         choices=("sandbox", "none"),
     ),
     Flag(
@@ -146,7 +169,8 @@ FLAGS = (
         "qdisc-tbf-rate",
         NUMBER,
         0,
-        "Rate of --qdisc=tbf, in bytes per second.",
+        "Rate of --qdisc=tbf, in bytes per second; with another qdisc the most that an annotation "
+        "may ask for.",
         rule=LOWER,
         metavar="BYTES",
         unit=RATE,
@@ -157,7 +181,8 @@ FLAGS = (
         "qdisc-tbf-burst",
         NUMBER,
         0,
-        "Burst of --qdisc=tbf, in bytes: at least the largest frame, 65536 with --gso.",
+        "Burst of --qdisc=tbf, in bytes: at least a frame of every interface, MTU and header; with "
+        "another qdisc the most that an annotation may ask for.",
         rule=LOWER,
         metavar="BYTES",
         unit=SIZE,
@@ -176,6 +201,7 @@ FLAGS = (
         BOOL,
         False,
         "Let the container have raw and packet sockets, if it has CAP_NET_RAW.",
+        rule=TIGHTEN,
     ),
     Flag(
         "overlay2",
@@ -220,6 +246,8 @@ class Config:
         self.root = DEFAULT_ROOT
         self.log = ""
         self.log_format = "text"
+        self.config = ""
+        self.allow_flag_override = False
         self.debug = False
         self.debug_log = ""
         self.debug_log_format = "text"
@@ -276,6 +304,17 @@ class Config:
             if not self.get(name):
                 raise FlagError(f"--qdisc=tbf needs --{name}, and it must not be 0")
 
+    def ceilings(self) -> str:
+        """Return what --qdisc-tbf-rate and --qdisc-tbf-burst do where nothing is shaped, or ""."""
+        if self.qdisc == "tbf" or not (self.qdisc_tbf_rate or self.qdisc_tbf_burst):
+            return ""
+        rate = self.qdisc_tbf_rate or "any"
+        burst = self.qdisc_tbf_burst or "any"
+        return (
+            f"qdisc {self.qdisc}: nothing is shaped; a rate of {rate} bytes per second and a burst "
+            f"of {burst} bytes are only the most that annotations may ask for with qdisc=tbf"
+        )
+
     @property
     def uses_cgroups(self) -> bool:
         """Whether containers get a cgroup of their own."""
@@ -302,54 +341,3 @@ def find(name: str) -> Flag | None:
         if flag.name == name:
             return flag
     return None
-
-
-def apply_annotations(config: Config, annotations: dict[str, str]) -> list[str]:
-    """Set the flags that `annotations` name; return a warning for each that is not allowed.
-
-    FlagError for those where to go on would hide that a limit is not what was asked for.
-    Whoever writes annotations is trusted less than whoever starts the runtime,
-    so a flag changes only as its rule says and nothing here can loosen a setting.
-    """
-    warnings: list[str] = []
-    for key, text in annotations.items():
-        if not key.startswith(ANNOTATION_PREFIX):
-            continue
-        name = key[len(ANNOTATION_PREFIX) :]
-        flag = find(name)
-        if flag is None:
-            warnings.append(f"annotation {key}: unknown flag, ignored")
-            continue
-        try:
-            value = flag.parse(text)
-        except FlagError as error:
-            if flag.strict:
-                raise FlagError(f"annotation {key}: {error}") from None
-            warnings.append(f"annotation {key}: {error}, ignored")
-            continue
-        if value == config.get(name):
-            continue
-        if is_allowed(flag, config.get(name), value):
-            setattr(config, flag.attribute, value)
-        elif flag.strict:
-            raise FlagError(f"annotation {key}: not allowed to set it to {text!r}")
-        else:
-            warnings.append(f"annotation {key}: not allowed to set it to {text!r}, ignored")
-    return warnings
-
-
-def is_allowed(flag: Flag, old: Value, new: Value) -> bool:
-    """Say whether an annotation may change `flag` from `old` to `new`."""
-    if flag.rule == ANY:
-        return True
-    if flag.rule == LAST:
-        return new == flag.choices[-1]
-    if flag.rule == LOWER and isinstance(old, int) and isinstance(new, int):
-        return old == 0 or new <= old
-    if flag.rule != TIGHTEN:
-        return False
-    if isinstance(old, bool) or isinstance(new, bool):
-        return new is True
-    if isinstance(old, int) or isinstance(new, int):
-        return False
-    return flag.choices.index(new) >= flag.choices.index(old)

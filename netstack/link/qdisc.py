@@ -26,6 +26,9 @@ DEFAULT_LIMIT_PACKETS: Final = 1000
 DEFAULT_LIMIT_BYTES: Final = 1000 * 1514
 NS_PER_S: Final = 1_000_000_000
 MAX_BURST: Final = (1 << 32) - 1
+ETHERNET_HEADER: Final = 14
+TCP_HEADERS: Final = 52  # IPv4's and TCP's, with timestamps
+MAX_TCP_OPTIONS: Final = 40
 
 
 def wire_size(frame: OutFrame) -> int:
@@ -178,33 +181,51 @@ class _Refill(Timer):
         self.queue.on_room()
 
 
-def tbf_error(rate: int, burst: int, frame_size: int, gso_max: int) -> str:
+def tbf_error(rate: int, burst: int, frame_size: int) -> str:
     """Return what is wrong with the numbers of a token bucket, or nothing.
 
-    `frame_size` is the largest frame, the MTU with the link header; `gso_max`
-    the largest that the link segments, 0 if it does not.
+    `frame_size` is the largest frame on the wire, the MTU with the link header.
     """
     if rate <= 0:
         return "the rate must be positive"
     if not 0 < burst <= MAX_BURST:
         return f"the burst must be between 1 and {MAX_BURST} bytes"
-    if burst < gso_max:
-        return f"the burst must be at least {gso_max} bytes, or segmentation offload off"
     if burst < frame_size:
-        return f"the burst must be at least {frame_size} bytes, the largest frame"
-    if burst * NS_PER_S // rate == 0:
+        return (
+            f"a burst of {burst} bytes holds no frame of {frame_size} bytes (MTU and header): "
+            f"make it {frame_size} or more, or the MTU smaller"
+        )
+    if burst * NS_PER_S < rate:
         return "the rate is too high for this burst"
     return ""
+
+
+def gso_max_of(link: Link, burst: int) -> int:
+    """Return the largest frame to be segmented that goes well with a bucket of `burst` bytes.
+
+    Linux cuts up what does not fit before it is sent (tbf_segment()); here no such frames
+    are made. Its segments, each with the headers again, fill half of the bucket: a frame that
+    needs a full one would lose what flows in after that, until the timer has come round.
+    """
+    header_size = _header_size(link)
+    count = max(burst // 2 // (link.mtu + header_size), 1)
+    # Senders leave room for one header with all options.
+    size = count * (link.mtu - TCP_HEADERS) + header_size + TCP_HEADERS + MAX_TCP_OPTIONS
+    return min(link.gso_max, size)
+
+
+def _header_size(link: Link) -> int:
+    return ETHERNET_HEADER if link.has_header else 0
 
 
 class TokenBucket(Fifo):
     """A rate in bytes a second, and a burst in bytes ("tbf", tc-tbf(8)).
 
     The bucket starts full.  A frame counts with the bytes of its segments on the
-    wire, link headers included.  A frame that stands for several segments and is
-    larger than the bucket goes out when the bucket is full and leaves a debt,
-    where Linux would cut it up: the rate is kept, the burst exceeded by the rest
-    of one frame.  `tbf_error` says which numbers make sense.
+    wire, link headers included.  No frames are made whose segments are more than
+    the burst (`gso_max_of`); should one come nevertheless, with very small segments,
+    it goes out when the bucket is full and leaves a debt, where Linux would cut it up.
+    `tbf_error` says which numbers make sense.
     """
 
     def __init__(
@@ -221,9 +242,9 @@ class TokenBucket(Fifo):
         self.environment = environment
         self.rate = rate
         self.burst = burst
-        # Larger frames than the bucket would only ever leave debts.
         if below.gso_max:
-            below.gso_max = min(below.gso_max, burst)
+            # Senders ask the interface's link, which is the one below.
+            below.gso_max = gso_max_of(below, burst)
             self.gso_max = below.gso_max
         # Tokens are counted in bytes / 10^9, so that no rounding adds up.
         self._full = burst * NS_PER_S

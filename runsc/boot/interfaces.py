@@ -131,9 +131,9 @@ class Interfaces:
         else:
             rate, burst = config.qdisc_tbf_rate, config.qdisc_tbf_burst
             frame_size = link.mtu + (ETHERNET_HEADER if link.has_header else 0)
-            problem = tbf_error(rate, burst, frame_size, link.gso_max)
+            problem = tbf_error(rate, burst, frame_size)
             if problem:
-                hint = "; see --qdisc-tbf-burst, --gso and --software-gso"
+                hint = "; see --qdisc-tbf-rate and --qdisc-tbf-burst"
                 raise RunscError(f'interface "{interface.name}": qdisc tbf: {problem}{hint}')
             environment = self._stack.environment
             interface.set_queue(TokenBucket(link, environment, rate, burst))

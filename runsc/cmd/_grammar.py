@@ -5,7 +5,9 @@ if TYPE_CHECKING:
     from runsc.cmd.call import Value
 
 GLOBALS = {
+    "allow-flag-override": ("allow-flag-override", "bool"),
     "cgroup-manager": ("cgroup-manager", "text"),
+    "config": ("config", "text"),
     "criu": ("criu", "text"),
     "debug": ("debug", "bool"),
     "debug-log": ("debug-log", "text"),

@@ -17,7 +17,7 @@ def read_config(flags: dict[str, bool | str]) -> Config:
     """Return the settings that the global flags make; raise UsageError."""
     config = Config()
     try:
-        for name, value in flags.items():
+        for name, value in _with_file(flags).items():
             config.set(name, value)
     except FlagError as error:
         raise UsageError(str(error)) from None
@@ -29,6 +29,16 @@ def read_config(flags: dict[str, bool | str]) -> Config:
     config.debug_log = _absolute_pattern(config.debug_log)
     config.pcap_log = _absolute_pattern(config.pcap_log)
     return config
+
+
+def _with_file(flags: dict[str, bool | str]) -> dict[str, bool | str]:
+    """Return the flags of the command line, and below them those of the file of --config."""
+    path = flags.get("config")
+    if not isinstance(path, str) or not path:
+        return flags
+    from config.configfile import read_flags
+
+    return {**read_flags(absolute(path)), **flags}
 
 
 def _absolute_pattern(path: str) -> str:

@@ -6,9 +6,10 @@ cgroup, terminal sent, hooks, state saved, and the pid file last of all.
 
 import posix
 
+from config.annotations import apply_annotations
 from config.bundle import BundleError, load_spec
 from config.decode import Fields
-from config.flags import Config, FlagError, apply_annotations
+from config.flags import Config, FlagError
 from config.jsontext import dumps
 from config.launch import Launch
 from config.oci import Resources, Spec
@@ -87,6 +88,8 @@ def create_from(
         config.check()
     except FlagError as error:
         raise RunscError(str(error)) from None
+    if note := config.ceilings():
+        LOG.debug(note)
     if spec.hooks.start_container:
         LOG.warning("hooks.startContainer: not run, the host's kernel cannot run them inside")
     container = make_container(config.root, container_id)

@@ -192,7 +192,10 @@ def test_a_start_that_fails_takes_nothing(
     pid = create(runtime, bundle, *flags)
     failed = runtime(*flags, "start", bundle.id)
     assert failed.status != 0
-    assert 'interface "eth0": qdisc tbf: the burst must be at least 65536 bytes' in failed.err
+    words = (
+        "a burst of 1000 bytes holds no frame of 1514 bytes (MTU and header): make it 1514 or more"
+    )
+    assert f'interface "eth0": qdisc tbf: {words}' in failed.err
     assert inner.snapshot() == before
     # Engines take this for the end of the container, as it is with runc.
     os.waitpid(pid, 0)

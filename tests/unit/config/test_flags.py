@@ -1,8 +1,8 @@
-"""The table of global flags, `Config`, and what annotations may change."""
+"""The table of global flags, and `Config`."""
 
 import pytest
 
-from config.flags import ANNOTATION_PREFIX, FLAGS, Config, FlagError, apply_annotations, parse_bool
+from config.flags import FLAGS, Config, FlagError, parse_bool
 
 
 def test_the_attributes_of_a_config_are_the_flags_with_their_defaults():
@@ -12,7 +12,7 @@ def test_the_attributes_of_a_config_are_the_flags_with_their_defaults():
 @pytest.mark.parametrize("flag", FLAGS, ids=lambda flag: flag.name)
 def test_every_flag_is_described(flag):
     assert flag.help_text.endswith(".")
-    assert flag.rule in ("never", "any", "tighten-only", "last-only", "lower-only")
+    assert flag.rule in ("never", "override", "any", "tighten-only", "last-only", "lower-only")
     if flag.kind == "choice":
         assert flag.default in flag.choices
 
@@ -30,55 +30,6 @@ def test_values_are_checked():
 
 def test_go_reads_these_as_truth():
     assert [parse_bool(text) for text in ("1", "true", "F", "no")] == [True, True, False, None]
-
-
-def test_an_annotation_can_only_tighten():
-    config = Config()
-    key = ANNOTATION_PREFIX + "overlay2"
-    assert apply_annotations(config, {key: "root:memory", "other": "x"}) == []
-    assert config.overlay2 == "root:memory"
-    assert len(apply_annotations(config, {key: "none"})) == 1
-    assert config.overlay2 == "root:memory"
-
-
-@pytest.mark.parametrize(("name", "value"), [("debug", "true"), ("root", "/x"), ("nosuch", "1")])
-def test_an_annotation_that_is_not_allowed_is_ignored_with_a_warning(name, value):
-    config = Config()
-    assert len(apply_annotations(config, {ANNOTATION_PREFIX + name: value})) == 1
-    assert config.changed() == {}
-
-
-TBF = {
-    ANNOTATION_PREFIX + "qdisc": "tbf",
-    ANNOTATION_PREFIX + "qdisc-tbf-rate": "1000000",
-    ANNOTATION_PREFIX + "qdisc-tbf-burst": "0x20000",
-}
-
-
-def test_a_pod_may_limit_its_own_rate():
-    config = Config()
-    assert apply_annotations(config, TBF) == []
-    config.check()
-    assert (config.qdisc, config.qdisc_tbf_rate, config.qdisc_tbf_burst) == ("tbf", 10**6, 1 << 17)
-
-
-def test_a_pod_may_lower_the_rate_but_not_raise_it():
-    config = Config()
-    config.set("qdisc", "tbf")
-    config.set("qdisc-tbf-rate", "2000000")
-    config.set("qdisc-tbf-burst", "131072")
-    assert apply_annotations(config, TBF) == []
-    assert config.qdisc_tbf_rate == 10**6
-    with pytest.raises(FlagError, match="not allowed to set it to '1000001'"):
-        apply_annotations(config, {ANNOTATION_PREFIX + "qdisc-tbf-rate": "1000001"})
-
-
-@pytest.mark.parametrize("value", ["fifo", "none", "x"])
-def test_a_pod_may_not_choose_another_queue(value):
-    config = Config()
-    config.set("qdisc", "tbf")
-    with pytest.raises(FlagError, match="qdisc"):
-        apply_annotations(config, {ANNOTATION_PREFIX + "qdisc": value})
 
 
 @pytest.mark.parametrize(("rate", "burst"), [("0", "1"), ("1", "0")])
@@ -119,3 +70,16 @@ def test_numbers_as_go_reads_them():
         else:
             config.set("qdisc-tbf-rate", text)
             assert config.qdisc_tbf_rate == number
+
+
+def test_numbers_without_a_bucket_shape_nothing_and_that_is_said():
+    config = Config()
+    assert config.ceilings() == ""
+    config.set("qdisc-tbf-rate", "1000000")
+    assert config.ceilings() == (
+        "qdisc fifo: nothing is shaped; a rate of 1000000 bytes per second and a burst of any "
+        "bytes are only the most that annotations may ask for with qdisc=tbf"
+    )
+    config.set("qdisc-tbf-burst", "2000")
+    config.set("qdisc", "tbf")
+    assert config.ceilings() == ""

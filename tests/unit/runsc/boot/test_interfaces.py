@@ -244,6 +244,7 @@ CONFIGS = {
     "no-gso": {"gso": False, "software_gso": False},
     "no-queue": {"qdisc": "none"},
     "tbf": {"qdisc": "tbf", "qdisc_tbf_rate": 20_000_000, "qdisc_tbf_burst": 100_000},
+    "tbf-small-burst": {"qdisc": "tbf", "qdisc_tbf_rate": 20_000_000, "qdisc_tbf_burst": 10_000},
 }
 
 
@@ -272,11 +273,10 @@ def test_without_offloads_of_the_peer(pair: tuple[Namespace, Namespace]) -> None
 @pytest.mark.parametrize(
     ("config", "words"),
     [
-        ({"qdisc_tbf_rate": 10**6, "qdisc_tbf_burst": 65000}, "at least 65536 bytes"),
-        ({"qdisc_tbf_rate": 10**6, "qdisc_tbf_burst": 1000, "gso": False, "software_gso": False},
-         "at least 1514 bytes"),
+        ({"qdisc_tbf_rate": 10**6, "qdisc_tbf_burst": 1513}, "1513 bytes holds no frame of 1514"),
+        ({"qdisc_tbf_rate": 1 << 62, "qdisc_tbf_burst": 2000}, "the rate is too high"),
     ],
-)  # fmt: skip
+)
 def test_a_burst_that_no_frame_fits_is_refused(
     pair: tuple[Namespace, Namespace], config: dict[str, object], words: str
 ) -> None:
