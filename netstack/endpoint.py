@@ -13,6 +13,8 @@ EVENT_OUT: Final = 0x004
 EVENT_ERR: Final = 0x008
 EVENT_HUP: Final = 0x010  # both directions are closed
 EVENT_RDHUP: Final = 0x2000  # the peer sends no more
+# Never among what holds, only among what happens: urgent data was announced (SIGURG).
+EVENT_URGENT: Final = 0x10000
 
 SHUT_READ: Final = 1
 SHUT_WRITE: Final = 2

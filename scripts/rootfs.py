@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -218,7 +219,36 @@ def musl() -> Path:
     return CACHE / tree.name.removesuffix(".partial")
 
 
-MAKERS = {"debian": debian, "busybox": busybox, "musl": musl}
+def python_tests() -> Path:
+    """Return the package `test` of debian()'s Python, with Debian's package of its test suite.
+
+    The suite is only unpacked: it needs nothing besides, and belongs over the directory of that name.
+    """
+    base = debian()
+    library = next(base.glob("usr/lib/python3.*/test")).parent
+    status = (base / "var/lib/dpkg/status").read_text()
+    stanza = status[status.index(f"\nPackage: lib{library.name}-stdlib\n") + 1 :]
+    version = stanza[stanza.index("\nVersion: ") :].split(maxsplit=2)[1]
+    package = f"lib{library.name}-testsuite"
+    with making(f"python-tests-{digest(package, version)}") as (tree, wanted):
+        if wanted:
+            say(f"fetching {package} {version} (once)")
+            subprocess.run(["cp", "-a", str(library / "test"), str(tree)], check=True)
+            _unpack(package, version, f"usr/lib/{library.name}/test", tree)
+    return CACHE / tree.name.removesuffix(".partial")
+
+
+def _unpack(package: str, version: str, inside: str, target: Path) -> None:
+    """Add one directory of a Debian package, in this version if it is still to be had."""
+    log = CACHE / "python-tests.log"
+    with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
+        fetch = ["sh", "-c", f"cd {scratch} && {{ apt-get download {package}={version} || "]
+        fetch[2] += f"apt-get download {package}; }} && dpkg-deb -x {package}_*.deb tree"
+        run(fetch, log, download_env())
+        run(["cp", "-a", f"{scratch}/tree/{inside}/.", str(target)], log)
+
+
+MAKERS = {"debian": debian, "busybox": busybox, "musl": musl, "python-tests": python_tests}
 
 
 def main(names: list[str]) -> int:

@@ -13,6 +13,15 @@ from tests.harness import leaks
 from tests.harness.bundle import Bundle, Runtime, default_config
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what takes minutes, unless `-m` names its marker."""
+    if "long" in config.getoption("markexpr"):
+        return
+    left_out = [item for item in items if item.get_closest_marker("long") is not None]
+    items[:] = [item for item in items if item.get_closest_marker("long") is None]
+    config.hook.pytest_deselected(items=left_out)
+
+
 @pytest.fixture(scope="session")
 def debian_rootfs() -> Path:
     """Return a Debian (or Ubuntu) system with python3, gcc, git and sqlite3; only to be read."""

@@ -24,6 +24,7 @@ from netstack.errors import (
     ALREADY_CONNECTING,
     BROKEN_PIPE,
     CONNECTION_ABORTED,
+    CONNECTION_RESET,
     FAMILY,
     INVALID,
     NOT_CONNECTED,
@@ -40,6 +41,7 @@ from netstack.tcp.send import push
 from netstack.tcp.states import (
     CLOSE_WAIT,
     CLOSED,
+    CLOSING,
     ESTABLISHED,
     FIN_WAIT1,
     FIN_WAIT2,
@@ -178,6 +180,7 @@ class TcpEndpoint(TcpOptionUser):
         connection = self.protocol.connect(self.options, self.binding, remote, source)
         connection.listener = self._events
         self.connection = connection
+        self.error = 0
         self._connect_pending = True
         return False
 
@@ -191,6 +194,7 @@ class TcpEndpoint(TcpOptionUser):
             self.protocol.reset(connection, self._now())
             connection.listener = NO_LISTENER
             connection.finish()
+            self.error = CONNECTION_RESET  # as Linux tells it (tcp_disconnect)
         self.connection = None
         self._connect_pending = False
 
@@ -256,7 +260,7 @@ class TcpEndpoint(TcpOptionUser):
         """Return the connection to write to, None while it is being set up."""
         connection = self.connection
         if connection is None:
-            raise NetError(BROKEN_PIPE)
+            raise NetError(self._take_own_error() or BROKEN_PIPE)
         if connection.error:
             error = connection.error
             connection.error = 0
@@ -267,6 +271,12 @@ class TcpEndpoint(TcpOptionUser):
             connection.send_needs_room = True
             return None
         return connection
+
+    def _take_own_error(self) -> int:
+        """Return and forget the error that is left of a connection that is gone."""
+        error = self.error
+        self.error = 0
+        return error
 
     def write_room(self) -> int:
         """Return how many bytes a write would take now."""
@@ -295,7 +305,7 @@ class TcpEndpoint(TcpOptionUser):
         """
         connection = self.connection
         if connection is None:
-            raise NetError(NOT_CONNECTED)
+            raise NetError(self._take_own_error() or NOT_CONNECTED)
         if limit <= 0:
             return b""
         if connection.receive_queue.size:
@@ -319,6 +329,11 @@ class TcpEndpoint(TcpOptionUser):
         if connection.state == CLOSED:
             raise NetError(NOT_CONNECTED)
         return None
+
+    def give_back(self, data: bytes) -> None:
+        """Put the last bytes of a read back, for which the reader had no place after all."""
+        if self.connection is not None and data:
+            receive.give_back(self.connection, data)
 
     def read_urgent(self, *, peek: bool = False) -> bytes | None:
         """Return the urgent byte (MSG_OOB); None if it is not here yet; NetError(INVALID)."""
@@ -398,7 +413,7 @@ class TcpEndpoint(TcpOptionUser):
         connection = self.connection
         if connection is None:
             return False
-        return connection.state in (FIN_WAIT1, 11, LAST_ACK)
+        return connection.state in (FIN_WAIT1, CLOSING, LAST_ACK)
 
     def close(self) -> None:
         """Called once; what was written is still sent, unless SO_LINGER or unread data forbid."""
@@ -410,7 +425,8 @@ class TcpEndpoint(TcpOptionUser):
             self.listening = None
         connection = self.connection
         if connection is not None and connection.state != CLOSED:
-            connection.listener = NO_LISTENER
+            if not self.options.linger_enabled:
+                connection.listener = NO_LISTENER
             self._close_connection(connection)
         if self.binding is not None:
             self.protocol.ports.release(self.binding)
@@ -449,7 +465,7 @@ class TcpEndpoint(TcpOptionUser):
             return EVENT_IN if listener.accept_queue else 0
         connection = self.connection
         if connection is None:
-            return EVENT_OUT | EVENT_HUP
+            return EVENT_OUT | EVENT_HUP | (EVENT_ERR if self.error else 0)
         events = EVENT_ERR if connection.error else 0
         state = connection.state
         if state == CLOSED or (connection.read_shut and connection.write_shut):

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from netstack.endpoint import EVENT_HUP, EVENT_IN, EVENT_PRI, EVENT_RDHUP
+from netstack.endpoint import EVENT_HUP, EVENT_IN, EVENT_PRI, EVENT_RDHUP, EVENT_URGENT
 from netstack.packet import InPacket
 from netstack.tcp.connection import (
     URGENT_ANNOUNCED,
@@ -163,7 +163,7 @@ def check_urgent(connection: Connection, segment: Segment) -> None:
     # A byte that nobody fetched is part of the stream again, as on Linux.
     connection.urgent_state = URGENT_ANNOUNCED
     connection.urgent_seq = position
-    connection.notify(EVENT_PRI)
+    connection.notify(EVENT_URGENT)
 
 
 def read(connection: Connection, limit: int, now: int) -> bytes:
@@ -183,6 +183,12 @@ def read(connection: Connection, limit: int, now: int) -> bytes:
         tune_buffer(connection, now)
         after_read(connection, now)
     return data
+
+
+def give_back(connection: Connection, data: bytes) -> None:
+    """Put the last bytes of a read back: there was no place for them."""
+    connection.receive_queue.give_back(data)
+    connection.copied_seq -= len(data)
 
 
 # Acknowledgments.

@@ -70,6 +70,14 @@ class ReceiveQueue:
         self.size -= limit - missing
         return b"".join(parts)
 
+    def give_back(self, data: bytes) -> None:
+        """Put bytes that were read last back to the front."""
+        self.size += len(data)
+        if self._offset:
+            data += self._chunks.popleft()[self._offset :]
+            self._offset = 0
+        self._chunks.appendleft(data)
+
     def peek(self, limit: int, skip: int = 0) -> bytes:
         """Return up to `limit` bytes behind the first `skip`, and leave them there."""
         parts: list[bytes] = []

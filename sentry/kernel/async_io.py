@@ -28,6 +28,7 @@ from sentry.waitqueue import Waiter
 F_OWNER_TID: Final = 0
 F_OWNER_PID: Final = 1
 F_OWNER_PGRP: Final = 2
+SIGURG: Final = 23
 SIGIO: Final = 29
 # si_code and si_band by what happened (sigaction(2), "POLL_IN").
 _CODES: Final = (
@@ -63,35 +64,41 @@ class AsyncNotice(Waiter):
             if found & bit:
                 number = self._owner.signal
                 info = poll_info(number, code, band, self._fd) if number else kernel_info(SIGIO)
-                self._send(info)
+                send_to_owner(self._kernel, self._owner, info)
                 return
 
-    def _send(self, info: SignalInfo) -> None:
-        owner = self._owner
-        kernel = self._kernel
-        if owner.kind == F_OWNER_TID:
-            task = kernel.tasks.get(owner.number)
-            if task is not None and self._may_signal(task.group):
-                send_to_task(task, info)
-            return
-        if owner.kind == F_OWNER_PID:
-            group = kernel.groups.get(owner.number)
-            groups = [] if group is None else [group]
-        else:
-            members = kernel.process_groups.get(owner.number)
-            groups = [] if members is None else list(members.members)
-        for group in groups:
-            if self._may_signal(group):
-                send_to_group(group, info)
 
-    def _may_signal(self, group: ThreadGroup) -> bool:
-        """Return whether who named the owner may signal it (sigio_perm of Linux)."""
-        if not group.tasks:
-            return False
-        owner = self._owner
-        creds = group.tasks[0].creds
-        ids = (creds.uid, creds.suid)
-        return owner.euid == 0 or owner.euid in ids or owner.uid in ids
+def send_to_owner(kernel: Kernel, owner: FileOwner, info: SignalInfo) -> None:
+    """Send a signal to the thread, process or group that owns a file, if that is allowed."""
+    if owner.kind == F_OWNER_TID:
+        task = kernel.tasks.get(owner.number)
+        if task is not None and _may_signal(owner, task.group):
+            send_to_task(task, info)
+        return
+    if owner.kind == F_OWNER_PID:
+        group = kernel.groups.get(owner.number)
+        groups = [] if group is None else [group]
+    else:
+        members = kernel.process_groups.get(owner.number)
+        groups = [] if members is None else list(members.members)
+    for group in groups:
+        if _may_signal(owner, group):
+            send_to_group(group, info)
+
+
+def _may_signal(owner: FileOwner, group: ThreadGroup) -> bool:
+    """Return whether who named the owner may signal it (sigio_perm of Linux)."""
+    if not group.tasks:
+        return False
+    creds = group.tasks[0].creds
+    ids = (creds.uid, creds.suid)
+    return owner.euid == 0 or owner.euid in ids or owner.uid in ids
+
+
+def tell_urgent(kernel: Kernel, file: File) -> None:
+    """Send SIGURG to the owner of a socket, with or without O_ASYNC (fcntl(2), F_SETOWN)."""
+    if file.owner is not None:
+        send_to_owner(kernel, file.owner, kernel_info(SIGURG))
 
 
 class _EndOfFile(FileObserver):

@@ -67,8 +67,13 @@ class FdTable:
         else:
             self._cloexec.discard(fd)
 
-    def close(self, fd: int, caller: Caller) -> None:
-        """Forget a descriptor; SysError(EBADF) if it is not open."""
+    def check_room(self) -> None:
+        """SysError(EMFILE) if there is no free descriptor."""
+        if self.limit <= len(self._files) and None not in self._files[: self.limit]:
+            raise SysError(EMFILE)
+
+    def close(self, fd: int, caller: Caller) -> File:
+        """Forget a descriptor, and return what it was; SysError(EBADF) if it is not open."""
         if not 0 <= fd < len(self._files):
             raise SysError(EBADF)
         file = self._files[fd]
@@ -79,6 +84,7 @@ class FdTable:
         if fd < self._lowest_free:
             self._lowest_free = fd
         self._let_go(file, caller)
+        return file
 
     def _let_go(self, file: File, caller: Caller) -> None:
         """Do what close(2) does to a file: POSIX locks of the process go with any descriptor."""

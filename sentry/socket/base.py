@@ -107,6 +107,10 @@ class Socket(File):
         """Receive into `sink`; what came along goes into `message`."""
         raise SysError(EOPNOTSUPP)
 
+    def receive_low_water(self) -> int:
+        """Return how many bytes a stream waits for, once it has to wait (SO_RCVLOWAT)."""
+        return self.options.get(abi.SO_RCVLOWAT, 1)
+
     def send_queue(self) -> WaitQueue:
         """Return where a send or connect that would block waits (POLLOUT)."""
         return self.queue

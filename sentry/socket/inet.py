@@ -14,6 +14,7 @@ from netstack.endpoint import (
     EVENT_IN,
     EVENT_OUT,
     EVENT_PRI,
+    EVENT_URGENT,
     SHUT_READ,
     SHUT_WRITE,
     Address,
@@ -34,6 +35,7 @@ from sentry.abi.errno import (
     EPERM,
 )
 from sentry.errors import SysError
+from sentry.kernel.async_io import tell_urgent
 from sentry.kernel.task import Task
 from sentry.mm.user import write_u32
 from sentry.socket import ifreq
@@ -91,6 +93,9 @@ class SocketEvents(Listener):
         self.sock = sock
 
     def on_events(self, events: int) -> None:
+        if events & EVENT_URGENT:
+            tell_urgent(self.sock.namespace.kernel, self.sock)
+            events &= ~EVENT_URGENT
         self.sock.queue.notify(poll_bits(events))
 
 

@@ -14,10 +14,10 @@ from sentry.abi.errno import (
     EFAULT,
     EINPROGRESS,
     EINVAL,
+    EISCONN,
     ENOENT,
     ENOPROTOOPT,
     ENOTCONN,
-    EOPNOTSUPP,
 )
 from sentry.abi.ioctl import SIOCATMARK, SIOCINQ, SIOCOUTQ
 from sentry.errors import SysError
@@ -128,6 +128,7 @@ class StreamSocket(InetSocket):
         made.send_timeout_ns = self.send_timeout_ns
         made.receive_timeout_ns = self.receive_timeout_ns
         made.linger = self.linger
+        made.linger_ns = self.linger_ns
         made.acquire()
         return made
 
@@ -139,6 +140,9 @@ class StreamSocket(InetSocket):
         if remote is None:
             raise SysError(ENOTCONN)
         return self.show(remote)
+
+    def is_lingering(self) -> bool:
+        return self.endpoint.is_lingering()
 
     def shutdown(self, how: int) -> None:
         bits = self.shutdown_bits(how)
@@ -158,8 +162,26 @@ class StreamSocket(InetSocket):
         self, task: Task, source: Source, message: Message, address: bytes, flags: int
     ) -> int | None:
         if flags & abi.MSG_FASTOPEN:
-            raise SysError(EOPNOTSUPP)
+            connected = self._connect_to_send(task, address)
+            if connected is None:
+                return None
         return self._write(source, flags)
+
+    def receive_low_water(self) -> int:
+        return self.endpoint.options.receive_low_water
+
+    def _connect_to_send(self, task: Task, address: bytes) -> int | None:
+        """Do what Linux does for MSG_FASTOPEN without a cookie: connect, then send (tcp(7))."""
+        if not address:
+            raise SysError(EINVAL)
+        if task.call.is_first_run and self.endpoint.connection is not None:
+            raise SysError(EISCONN)
+        try:
+            return self.try_connect(task, address)
+        except SysError as error:
+            if error.errno == EISCONN and not task.call.is_first_run:
+                return 0  # what waits now is the sending
+            raise
 
     def _write(self, source: Source, flags: int) -> int | None:
         endpoint = self.endpoint
@@ -212,11 +234,11 @@ class StreamSocket(InetSocket):
                 data = endpoint.read(limit, peek=peek, skip=total if peek else 0)
                 if not data:
                     return total or (None if data is None else 0)
-                done = len(data) if flags & abi.MSG_TRUNC else sink.put(data)
+                done = self._copy_out(sink, data, flags)
                 total += done
                 if done < len(data) or sink.room == 0 or flags & abi.MSG_TRUNC:
                     return total
-                if endpoint.unread() <= (total if peek else 0):
+                if endpoint.unread() <= (total if peek else 0) or endpoint.is_at_mark():
                     return total
         except NetError as error:
             if total:
@@ -224,6 +246,18 @@ class StreamSocket(InetSocket):
             raise as_sys_error(error) from None
         finally:
             self.stack.flush()
+
+    def _copy_out(self, sink: Sink, data: bytes, flags: int) -> int:
+        """Give bytes to the reader; what its memory does not take is still to be read."""
+        if flags & abi.MSG_TRUNC:
+            return len(data)
+        done = 0
+        try:
+            done = sink.put(data)
+        finally:
+            if done < len(data) and not flags & abi.MSG_PEEK:
+                self.endpoint.give_back(data[done:])
+        return done
 
     def _read_urgent(self, sink: Sink, message: Message, flags: int) -> int | None:
         try:
@@ -309,6 +343,7 @@ class StreamSocket(InetSocket):
             self.linger = abi.unpack_linger(value)
             self.endpoint.options.linger_enabled = self.linger[0] != 0
             self.endpoint.options.linger_seconds = max(self.linger[1], 0)
+            self.linger_ns = max(self.linger[1], 0) * SECOND_NS if self.linger[0] else 0
             return True
         if level == abi.SOL_SOCKET and option == abi.SO_RCVLOWAT:
             number = read_number(level, value)

@@ -42,7 +42,7 @@ from sentry.kernel.call import CallData
 from sentry.kernel.lookup import read_path, walker_at
 from sentry.kernel.running import refuse_if_running
 from sentry.kernel.task import Task
-from sentry.vfs.file import POLLIN, POLLOUT, File
+from sentry.vfs.file import POLLERR, POLLHUP, POLLIN, POLLOUT, File
 from sentry.vfs.inode import AttributeChange, Inode
 from sentry.vfs.mount import Dentry, VfsPath
 from sentry.vfs.path import Walker
@@ -60,6 +60,13 @@ _OPEN_HOW: Final = Struct("<QQQ")
 RESOLVE_KNOWN: Final = 0x3F
 # What stays in F_GETFL.
 STATUS_FLAGS: Final = ~(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC)
+
+
+class ClosedFile(CallData):
+    """A file that is closed, and of which close(2) waits for the end."""
+
+    def __init__(self, file: File) -> None:
+        self.file = file
 
 
 class OpeningFile(CallData):
@@ -113,9 +120,21 @@ def sys_openat2(task: Task, dirfd: Fd, pathname: UserPtr, how: UserPtr, size: Si
 
 
 def sys_close(task: Task, fd: Fd) -> int:
-    """close(2)."""
-    task.fds.close(fd, task)
-    return 0
+    """close(2): with SO_LINGER it waits for the peer to have everything (socket(7))."""
+    call = task.call
+    kept = call.data
+    if isinstance(kept, ClosedFile):
+        file = kept.file
+    else:
+        file = task.fds.close(fd, task)
+        if file.linger_ns == 0 or file.references or not file.is_lingering():
+            return 0
+        call.data = ClosedFile(file)
+        call.deadline_ns = task.kernel.clock.monotonic_ns() + file.linger_ns
+    is_over = task.kernel.clock.monotonic_ns() >= call.deadline_ns
+    if is_over or task.has_signal or not file.is_lingering():
+        return 0
+    return wait(task, file.queue, POLLOUT | POLLHUP | POLLERR, call.deadline_ns)
 
 
 def sys_close_range(task: Task, first: Uint, last: Uint, flags: Uint) -> int:

@@ -121,6 +121,7 @@ def sys_accept4(task: Task, fd: Fd, address: UserPtr, size: UserPtr, flags: Int)
     if flags & ~_TYPE_FLAGS:
         raise SysError(EINVAL)
     sock = _socket(task, fd)
+    task.fds.check_room()  # else the connection would be lost
     found = sock.try_accept(task, flags & O_NONBLOCK)
     if found is None:
         return _wait(task, fd, sock, sock.queue, _READ_EVENTS, sock.receive_timeout_ns, 0)
@@ -321,6 +322,7 @@ def _send(
         total += done
         if source.size == 0 or not sock.writes_all or done == 0:
             return total
+        flags &= ~abi.MSG_FASTOPEN  # it is connected now
         following = Message(b"")
         following.ucred = message.ucred
         message = following
@@ -334,11 +336,14 @@ def _send(
 
 
 def _receive(task: Task, fd: int, sock: Socket, sink: Sink, message: Message, flags: int) -> int:
-    """Receive; with MSG_WAITALL a stream goes on until the buffer is full."""
+    """Receive; a stream goes on until it has SO_RCVLOWAT, with MSG_WAITALL all that was wanted."""
     total = task.call.done
+    target = total + sink.room
+    if not flags & abi.MSG_WAITALL:
+        target = min(target, sock.receive_low_water())
     done = sock.try_receive(sink, message, flags)
-    goes_on = flags & abi.MSG_WAITALL and sock.writes_all and not flags & abi.MSG_PEEK
-    while goes_on and done and sink.room and not message.rights:
+    goes_on = sock.writes_all and not flags & (abi.MSG_PEEK | abi.MSG_OOB | abi.MSG_ERRQUEUE)
+    while goes_on and done and total + done < target and sink.room and not message.rights:
         total += done
         try:
             done = sock.try_receive(sink, message, flags)

@@ -73,6 +73,8 @@ class File:
         # Whether a blocking write(2) goes on until all is written (pipes, stream
         # sockets, terminals); else what one `try_write` took is the result.
         self.writes_all = False
+        # How long close(2) of the last descriptor waits as long as `is_lingering` (SO_LINGER).
+        self.linger_ns = 0
         self.inode = inode
         self.path: VfsPath | None = None  # how it was opened; None for pipes, sockets, ...
         self.owner: FileOwner | None = None  # who gets SIGIO; None: nobody was ever named
@@ -100,6 +102,10 @@ class File:
 
     def release(self) -> None:
         """Called once, when nobody holds the file any more."""
+
+    def is_lingering(self) -> bool:
+        """Return whether something of a released file is still to be done (SO_LINGER)."""
+        return False
 
     def flush(self, caller: Caller) -> None:
         """Called for each close(2) of a descriptor of it (POSIX locks go here)."""
