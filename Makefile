@@ -23,6 +23,12 @@ test: ## Install what is missing, build, lint, and run all tests.
 	@$(PYTHON) -m scripts.build
 	@JOBS=$(JOBS) scripts/test.sh $(TESTS)
 
+.PHONY: test-vm
+test-vm: ## Run the tests that need another kernel, in a virtual machine (TESTS= as for test).
+	@scripts/setup.sh vm
+	@$(PYTHON) -m scripts.build
+	@scripts/test_vm.sh $(TESTS)
+
 .PHONY: bench
 bench: ## Measure this runtime beside runc and gVisor's runsc (BENCH="--quick ..." for options).
 	@scripts/setup.sh test

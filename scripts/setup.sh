@@ -1,12 +1,13 @@
 #!/bin/sh
 # Install what is missing, and say so: Debian packages and a virtual environment in .venv.
-# Usage: scripts/setup.sh build|run|test    (each includes the ones before it)
+# Usage: scripts/setup.sh build|run|test|vm    (each includes the ones before it)
 set -eu
 cd "$(dirname "$0")/.."
 
 build="ca-certificates gcc libc6-dev libseccomp2 python3 python3-dev python3-seccomp python3-venv"
 run="busybox-static debootstrap"
 test="docker.io git iproute2 kmod musl musl-dev musl-tools podman procps strace util-linux"
+vm="qemu-system-x86"
 
 say() { echo "setup: $*" >&2; }
 
@@ -14,6 +15,7 @@ case "${1:-build}" in
 build) wanted=$build ;;
 run) wanted="$build $run" ;;
 test) wanted="$build $run $test" ;;
+vm) wanted="$build $run $test $vm" ;;
 *) say "unknown stage $1"; exit 2 ;;
 esac
 
