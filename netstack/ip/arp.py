@@ -90,8 +90,9 @@ class Arp(Resolver):
         if message is None or not interface.link.resolves or self.ipv4 is None:
             interface.counters.rx_dropped += message is None
             return
-        if message.sender_link == interface.link.address or message.sender_link[0] & 1:
-            return  # our own, come back; or nobody's
+        # Our own hardware address says nothing: all slaves of an ipvlan's master have the same.
+        if message.sender_link[0] & 1 or self.stack.is_local_address(message.sender):
+            return  # nobody's; or our own, come back
         neighbours = self.ipv4.neighbours
         kind = self.ipv4.routing.local_kind(message.target)
         if message.operation == arp.REPLY:
@@ -107,7 +108,7 @@ class Arp(Resolver):
             return
         is_for_us = kind == LOCAL and message.target[0] != 127
         usable = message.sender != ANY and self.ipv4.is_unicast(message.sender)
-        if usable and not self.stack.is_local_address(message.sender):
+        if usable:
             neighbours.on_hint(interface, message.sender, message.sender_link, create=is_for_us)
         if is_for_us:
             self._reply(interface, message)

@@ -87,6 +87,30 @@ def test_life_of_an_entry():
     assert bench.state() == NUD_INCOMPLETE
 
 
+def test_a_neighbour_with_our_own_hardware_address():
+    """As the slaves of one ipvlan master have it."""
+    bench = Bench()
+    asker = arp.build(arp.REQUEST, OUR_MAC, PEER, bytes(6), ip("10.0.0.1"))
+    bench.host.receive(b"\xff" * 6 + OUR_MAC + b"\x08\x06" + asker)
+    (reply,) = bench.link.take()
+    assert reply[:14] == OUR_MAC + OUR_MAC + b"\x08\x06"
+    bench.table.remove(bench.table.find(bench.host.interface, PEER))
+    bench.send()
+    bench.answer(mac=OUR_MAC)
+    assert bench.state() == NUD_REACHABLE
+    assert [frame[:14] for frame in bench.link.take()[1:]] == [OUR_MAC + OUR_MAC + b"\x08\x00"]
+
+
+def test_what_claims_to_come_from_our_own_address():
+    """Our own announcement, come back, or somebody with the same address: no answer, no entry."""
+    bench = Bench()
+    for mac in (OUR_MAC, PEER_MAC):
+        announced = arp.build(arp.REQUEST, mac, ip("10.0.0.1"), bytes(6), ip("10.0.0.1"))
+        bench.host.receive(b"\xff" * 6 + mac + b"\x08\x06" + announced)
+    assert bench.link.take() == []
+    assert bench.table.entries == {}
+
+
 def test_confirmation_from_above_ends_doubt():
     bench = Bench()
     bench.send()
