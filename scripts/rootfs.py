@@ -1,4 +1,4 @@
-"""Root file systems for bundles: Debian (or Ubuntu), static busybox, musl.
+"""Root file systems for bundles: two of Debian (or Ubuntu), static busybox, musl.
 
 Each is made once below `.cache/rootfs/`, named by everything that went into it, and is only ever
 read afterwards: who wants to write in one works on a copy or an overlay.
@@ -28,6 +28,23 @@ DEBIAN_PACKAGES = (
     "python3",
     "sqlite3",
     "xz-utils",
+)
+# What speaks TCP, UDP and ICMP, for tests of the network; peers on the host run from here as well.
+NETWORK_PACKAGES = (
+    "bind9-dnsutils",
+    "curl",
+    "dnsmasq-base",
+    "iperf3",
+    "iproute2",
+    "iputils-ping",
+    "nginx-light",
+    "openssh-client",
+    "openssh-server",
+    "procps",
+    "python3-minimal",
+    "redis-server",
+    "socat",
+    "traceroute",
 )
 GUEST_ENV = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -126,14 +143,24 @@ def making(name: str) -> Iterator[tuple[Path, bool]]:
 
 def debian() -> Path:
     """Return a minimal system of the host's own distribution with the tools the tests use."""
+    return _bootstrapped("debian", DEBIAN_PACKAGES)
+
+
+def network() -> Path:
+    """Return the same distribution with servers and clients of the network."""
+    return _bootstrapped("network", NETWORK_PACKAGES)
+
+
+def _bootstrapped(name: str, packages: tuple[str, ...]) -> Path:
+    """Return a minimal system with `packages`."""
     release = os_release()
     suite = release["VERSION_CODENAME"]
-    with making(f"debian-{digest(suite, DEBIAN_PACKAGES)}") as (tree, wanted):
+    with making(f"{name}-{digest(suite, packages)}") as (tree, wanted):
         if wanted:
-            say(f"bootstrapping {suite} with {', '.join(DEBIAN_PACKAGES)} (some minutes, once)")
-            log = CACHE / "debootstrap.log"
+            say(f"bootstrapping {suite} with {', '.join(packages)} (some minutes, once)")
+            log = CACHE / f"debootstrap-{name}.log"
             log.unlink(missing_ok=True)
-            options = ["--variant=minbase", f"--include={','.join(DEBIAN_PACKAGES)}"]
+            options = ["--variant=minbase", f"--include={','.join(packages)}"]
             if release["ID"] == "ubuntu":
                 options.append("--components=main,universe")
             mirror = apt_mirror(suite)
@@ -248,7 +275,13 @@ def _unpack(package: str, version: str, inside: str, target: Path) -> None:
         run(["cp", "-a", f"{scratch}/tree/{inside}/.", str(target)], log)
 
 
-MAKERS = {"debian": debian, "busybox": busybox, "musl": musl, "python-tests": python_tests}
+MAKERS = {
+    "debian": debian,
+    "network": network,
+    "busybox": busybox,
+    "musl": musl,
+    "python-tests": python_tests,
+}
 
 
 def main(names: list[str]) -> int:
