@@ -310,7 +310,7 @@ class TcpEndpoint(TcpOptionUser):
             return b""
         if connection.receive_queue.size:
             if peek:
-                data = connection.receive_queue.peek(limit, skip)
+                data = receive.peek(connection, limit, skip)
             else:
                 data = receive.read(connection, limit, self._now())
                 connection.flush_events()

@@ -191,6 +191,17 @@ def give_back(connection: Connection, data: bytes) -> None:
     connection.copied_seq -= len(data)
 
 
+def peek(connection: Connection, limit: int, skip: int) -> bytes:
+    """Return what reads of `limit` bytes behind the first `skip` would take, and leave it there."""
+    if connection.urgent_state != URGENT_NONE:
+        ahead = connection.urgent_seq - connection.copied_seq
+        if ahead > 0:
+            limit = min(limit, max(ahead - skip, 0))
+        elif ahead == 0 and not connection.options.oob_inline:
+            skip += 1
+    return connection.receive_queue.peek(limit, skip)
+
+
 # Acknowledgments.
 
 

@@ -111,6 +111,10 @@ class Socket(File):
         """Return how many bytes a stream waits for, once it has to wait (SO_RCVLOWAT)."""
         return self.options.get(abi.SO_RCVLOWAT, 1)
 
+    def is_at_mark(self) -> bool:
+        """Return whether urgent data is what comes next: no read goes on beyond it."""
+        return False
+
     def send_queue(self) -> WaitQueue:
         """Return where a send or connect that would block waits (POLLOUT)."""
         return self.queue

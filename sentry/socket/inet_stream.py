@@ -238,8 +238,10 @@ class StreamSocket(InetSocket):
                 total += done
                 if done < len(data) or sink.room == 0 or flags & abi.MSG_TRUNC:
                     return total
-                if endpoint.unread() <= (total if peek else 0) or endpoint.is_at_mark():
+                if endpoint.unread() <= (total if peek else 0):
                     return total
+                if not peek and endpoint.is_at_mark():
+                    return total  # a read does not cross the mark (tcp(7))
         except NetError as error:
             if total:
                 return total
@@ -258,6 +260,9 @@ class StreamSocket(InetSocket):
             if done < len(data) and not flags & abi.MSG_PEEK:
                 self.endpoint.give_back(data[done:])
         return done
+
+    def is_at_mark(self) -> bool:
+        return self.endpoint.is_at_mark()
 
     def _read_urgent(self, sink: Sink, message: Message, flags: int) -> int | None:
         try:

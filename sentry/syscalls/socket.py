@@ -341,10 +341,14 @@ def _receive(task: Task, fd: int, sock: Socket, sink: Sink, message: Message, fl
     target = total + sink.room
     if not flags & abi.MSG_WAITALL:
         target = min(target, sock.receive_low_water())
+    if total and sock.is_at_mark():
+        return total
     done = sock.try_receive(sink, message, flags)
     goes_on = sock.writes_all and not flags & (abi.MSG_PEEK | abi.MSG_OOB | abi.MSG_ERRQUEUE)
     while goes_on and done and total + done < target and sink.room and not message.rights:
         total += done
+        if sock.is_at_mark():
+            return total
         try:
             done = sock.try_receive(sink, message, flags)
         except SysError:

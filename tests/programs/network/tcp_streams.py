@@ -7,6 +7,7 @@ import signal
 import socket
 import struct
 import threading
+import time
 
 
 def name(error):
@@ -102,6 +103,26 @@ def urgent():
     client.send(b"x", socket.MSG_OOB)
     select.select([server], [], [])
     print(server.recv(10))
+
+
+def marks():
+    """No read crosses the mark, whatever it asks for."""
+    for inline in (0, 1):
+        client, server = pair()
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, inline)
+        for flag in (0, socket.MSG_PEEK, socket.MSG_WAITALL):
+            client.send(b"before!", socket.MSG_OOB)
+            client.send(b"after")
+            client.send(b"wards")
+            time.sleep(0.05)
+            print(inline, flag, server.recv(100, flag if flag != socket.MSG_WAITALL else 0))
+            if flag == socket.MSG_PEEK:
+                print(server.recv(100))
+            print(server.recv(1, socket.MSG_PEEK), server.recv(100, socket.MSG_PEEK))
+            print(server.recv(10 + inline, flag & socket.MSG_WAITALL))
+        threading.Timer(0.2, lambda c=client: c.send(b"more!", socket.MSG_OOB)).start()
+        client.sendall(b"some")
+        print(server.recv(20, socket.MSG_WAITALL))
 
 
 def resets():
@@ -206,6 +227,7 @@ for test in (
     half_close,
     flags,
     urgent,
+    marks,
     resets,
     broken_pipe_signal,
     errors,
