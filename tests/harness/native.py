@@ -7,7 +7,7 @@ from tests.harness.outcome import Outcome, run
 from tests.harness.tree import Overlay
 
 # $1 is the root; what follows it is the program.  Namespaces of its own, as a container has.
-_ENTER = """
+ENTER = """
 set -e
 root=$1 cwd=$2
 shift 2
@@ -58,6 +58,6 @@ def native(
             "--net",
             "--fork",
         ]
-        enter = ["--kill-child", "--propagation=private", "/bin/sh", "-c", _ENTER, "sh"]
+        enter = ["--kill-child", "--propagation=private", "/bin/sh", "-c", ENTER, "sh"]
         whole = [*unshare, *enter, str(root), cwd, *argv]
         return run(whole, stdin, timeout, {**GUEST_ENV, **(env or {})})
