@@ -92,7 +92,8 @@ class TcpEndpoint(TcpOptionUser):
         host = b"" if not any(address.host) else address.host
         self._check_family(host)
         stack = self.protocol.stack
-        if host and not stack.settings.ip_nonlocal_bind and not stack.is_local_address(host):
+        may_be_foreign = stack.settings.ip_nonlocal_bind or self.options.free_bind
+        if host and not may_be_foreign and not stack.is_local_address(host):
             raise NetError(ADDRESS_NOT_AVAILABLE)
         self._bind(host, address.port)
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from mypy_extensions import mypyc_attr
 
+from netstack.bpf import INSTRUCTION, MAX_INSTRUCTIONS, BpfProgram
 from netstack.endpoint import (
     EVENT_IN,
     EVENT_OUT,
@@ -30,6 +31,7 @@ from sentry.abi.errno import (
     EINVAL,
     ENETUNREACH,
     ENODEV,
+    ENOENT,
     ENOPROTOOPT,
     EOPNOTSUPP,
     EPERM,
@@ -43,7 +45,14 @@ from sentry.socket.base import BUFFER_MIN, Socket
 from sentry.socket.net_address import pack_address, parse_address, parse_ipv4, sockaddr_family
 from sentry.socket.net_errors import as_sys_error, errno_of
 from sentry.socket.net_namespace import NetworkNamespace
-from sentry.socket.option_table import INT_MAX, KEEPS_NUMBER, OPTIONS, Option
+from sentry.socket.option_table import (
+    INT_MAX,
+    KEEPS_NUMBER,
+    OPTIONS,
+    SO_TIMESTAMP_NEW,
+    SO_TIMESTAMPNS_NEW,
+    Option,
+)
 from sentry.socket.option_values import read_number
 from sentry.vfs.caller import Caller
 from sentry.vfs.file import POLLRDBAND, POLLRDNORM, POLLWRBAND, POLLWRNORM
@@ -51,6 +60,8 @@ from sentry.vfs.file import POLLRDBAND, POLLRDNORM, POLLWRBAND, POLLWRNORM
 _INT: Final = Struct("<i")
 _U64: Final = Struct("<Q")
 _MEMINFO: Final = Struct("<9I")
+_FILTER_PROGRAM: Final = Struct("<H6xQ")  # struct sock_fprog
+TIMESTAMPS: Final = (abi.SO_TIMESTAMP, abi.SO_TIMESTAMPNS, SO_TIMESTAMP_NEW, SO_TIMESTAMPNS_NEW)
 
 RECEIVE_BUFFER_MIN: Final = 2304
 FORCED_MAX: Final = 16 << 20  # beyond any limit, but not beyond reason
@@ -129,6 +140,7 @@ class InetSocket(Socket):
         self.values: dict[OptionKey, int] = {}  # options that were set
         self.device_name = b""  # SO_BINDTODEVICE
         self.base_endpoint = Endpoint()
+        self.filter: BpfProgram | None = None  # SO_ATTACH_FILTER
 
     def attach(self, endpoint: Endpoint) -> None:
         """Use an endpoint from now on."""
@@ -314,6 +326,8 @@ class InetSocket(Socket):
             number = int(number != 0)
         self.apply(row, number)
         self.values[(row.level, row.number)] = number
+        if row.level == abi.SOL_SOCKET and row.number in TIMESTAMPS:
+            self._exclude_other_times(row.number)
         self.stack.flush()
 
     def adjusted(self, row: Option, number: int) -> int:
@@ -330,6 +344,8 @@ class InetSocket(Socket):
         """Set an option that is no plain number; False: it is one."""
         if level != abi.SOL_SOCKET:
             return False
+        if option in (abi.SO_ATTACH_FILTER, abi.SO_DETACH_FILTER, abi.SO_LOCK_FILTER):
+            return self._set_filter(task, option, value)
         if option == abi.SO_BINDTODEVICE:
             self._bind_to_device(value[:15].split(b"\0")[0])
             return True
@@ -341,6 +357,46 @@ class InetSocket(Socket):
             self._bind_to_device(interface.name.encode() if interface is not None else b"")
             return True
         return False
+
+    def _set_filter(self, task: Task, option: int, value: bytes) -> bool:
+        """SO_ATTACH_FILTER with a struct sock_fprog, SO_DETACH_FILTER, SO_LOCK_FILTER."""
+        is_locked = bool(self.values.get((abi.SOL_SOCKET, abi.SO_LOCK_FILTER)))
+        if option == abi.SO_LOCK_FILTER:
+            if is_locked and not read_number(abi.SOL_SOCKET, value):
+                raise SysError(EPERM)
+            return False
+        if option == abi.SO_DETACH_FILTER:
+            if is_locked:
+                raise SysError(EPERM)
+            if self.filter is None:
+                raise SysError(ENOENT)
+            program = None
+        else:
+            if len(value) != _FILTER_PROGRAM.size:
+                raise SysError(EINVAL)
+            count, address = _FILTER_PROGRAM.unpack(value)
+            if not 0 < count <= MAX_INSTRUCTIONS:
+                raise SysError(EINVAL)
+            if is_locked:
+                raise SysError(EPERM)
+            program = BpfProgram(task.memory.read(address, count * INSTRUCTION.size))
+        self.attach_filter(program)
+        self.filter = program
+        return True
+
+    def filter_program(self) -> bytes:
+        """Return the instructions of the filter; none if there is no filter."""
+        return self.filter.source if self.filter is not None else b""
+
+    def attach_filter(self, program: BpfProgram | None) -> None:
+        """Give the endpoint a filter of what it receives, or take it away."""
+        raise SysError(ENOPROTOOPT)
+
+    def _exclude_other_times(self, option: int) -> None:
+        """SO_TIMESTAMP and its kind are ways to tell one thing: one takes the others' place."""
+        for other in TIMESTAMPS:
+            if other != option:
+                self.values.pop((abi.SOL_SOCKET, other), None)
 
     def _bind_to_device(self, name: bytes) -> None:
         index = 0
