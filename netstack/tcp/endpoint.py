@@ -361,6 +361,16 @@ class TcpEndpoint(TcpOptionUser):
                 return ahead
         return connection.unread()
 
+    def may_receive(self) -> bool:
+        """Return whether more can come behind what is to be read."""
+        connection = self.connection
+        return (
+            connection is not None
+            and connection.state != CLOSED
+            and not connection.read_shut
+            and not connection.error
+        )
+
     def unacknowledged(self) -> int:
         """SIOCOUTQ: bytes written that the peer has not acknowledged."""
         return self.connection.send_queue.size() if self.connection is not None else 0

@@ -10,7 +10,7 @@ from typing import Final
 
 from mypy_extensions import mypyc_attr
 
-from netstack.bpf import INSTRUCTION, MAX_INSTRUCTIONS, BpfProgram
+from netstack.bpf import BpfProgram
 from netstack.endpoint import (
     EVENT_IN,
     EVENT_OUT,
@@ -31,7 +31,6 @@ from sentry.abi.errno import (
     EINVAL,
     ENETUNREACH,
     ENODEV,
-    ENOENT,
     ENOPROTOOPT,
     EOPNOTSUPP,
     EPERM,
@@ -54,13 +53,13 @@ from sentry.socket.option_table import (
     Option,
 )
 from sentry.socket.option_values import read_number
+from sentry.socket.socket_filter import FilterSlot
 from sentry.vfs.caller import Caller
 from sentry.vfs.file import POLLRDBAND, POLLRDNORM, POLLWRBAND, POLLWRNORM
 
 _INT: Final = Struct("<i")
 _U64: Final = Struct("<Q")
 _MEMINFO: Final = Struct("<9I")
-_FILTER_PROGRAM: Final = Struct("<H6xQ")  # struct sock_fprog
 TIMESTAMPS: Final = (abi.SO_TIMESTAMP, abi.SO_TIMESTAMPNS, SO_TIMESTAMP_NEW, SO_TIMESTAMPNS_NEW)
 
 RECEIVE_BUFFER_MIN: Final = 2304
@@ -140,7 +139,7 @@ class InetSocket(Socket):
         self.values: dict[OptionKey, int] = {}  # options that were set
         self.device_name = b""  # SO_BINDTODEVICE
         self.base_endpoint = Endpoint()
-        self.filter: BpfProgram | None = None  # SO_ATTACH_FILTER
+        self.filter = FilterSlot()  # SO_ATTACH_FILTER
 
     def attach(self, endpoint: Endpoint) -> None:
         """Use an endpoint from now on."""
@@ -359,38 +358,24 @@ class InetSocket(Socket):
         return False
 
     def _set_filter(self, task: Task, option: int, value: bytes) -> bool:
-        """SO_ATTACH_FILTER with a struct sock_fprog, SO_DETACH_FILTER, SO_LOCK_FILTER."""
-        is_locked = bool(self.values.get((abi.SOL_SOCKET, abi.SO_LOCK_FILTER)))
         if option == abi.SO_LOCK_FILTER:
-            if is_locked and not read_number(abi.SOL_SOCKET, value):
-                raise SysError(EPERM)
-            return False
-        if option == abi.SO_DETACH_FILTER:
-            if is_locked:
-                raise SysError(EPERM)
-            if self.filter is None:
-                raise SysError(ENOENT)
-            program = None
-        else:
-            if len(value) != _FILTER_PROGRAM.size:
-                raise SysError(EINVAL)
-            count, address = _FILTER_PROGRAM.unpack(value)
-            if not 0 < count <= MAX_INSTRUCTIONS:
-                raise SysError(EINVAL)
-            if is_locked:
-                raise SysError(EPERM)
-            program = BpfProgram(task.memory.read(address, count * INSTRUCTION.size))
-        self.attach_filter(program)
-        self.filter = program
+            self.filter.set_locked(read_number(abi.SOL_SOCKET, value) != 0)
+            return False  # it is an option of the table besides
+        if not self.has_filter():
+            raise SysError(ENOPROTOOPT)
+        self.filter.set_option(task, option, value)
+        self.attach_filter(self.filter.program)
         return True
 
     def filter_program(self) -> bytes:
-        """Return the instructions of the filter; none if there is no filter."""
-        return self.filter.source if self.filter is not None else b""
+        return self.filter.source()
+
+    def has_filter(self) -> bool:
+        """Return whether the kind of socket can filter what it receives."""
+        return False
 
     def attach_filter(self, program: BpfProgram | None) -> None:
         """Give the endpoint a filter of what it receives, or take it away."""
-        raise SysError(ENOPROTOOPT)
 
     def _exclude_other_times(self, option: int) -> None:
         """SO_TIMESTAMP and its kind are ways to tell one thing: one takes the others' place."""

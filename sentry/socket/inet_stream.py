@@ -211,7 +211,14 @@ class StreamSocket(InetSocket):
         return done
 
     def try_read(self, sink: Sink) -> int | None:
-        return 0 if sink.room == 0 else self._read(sink, 0)
+        if sink.room == 0:
+            return 0
+        unread = self.endpoint.unread()
+        if 0 < unread < min(self.receive_low_water(), sink.room):
+            # As long as more can come: read(2) cannot note what it has, as recv(2) does.
+            if not self.flags & O_NONBLOCK and self.endpoint.may_receive():
+                return None
+        return self._read(sink, 0)
 
     def try_receive(self, sink: Sink, message: Message, flags: int) -> int | None:
         if flags & abi.MSG_ERRQUEUE:

@@ -14,6 +14,7 @@ from sentry.abi.errno import (
     ENOBUFS,
     ENOTSOCK,
     EPIPE,
+    ERANGE,
 )
 from sentry.abi.fcntl import O_NONBLOCK
 from sentry.abi.types import NULL, Fd, Int, Size, Uint, UserPtr
@@ -191,7 +192,11 @@ def sys_getsockopt(
         raise SysError(EINVAL)
     if level == abi.SOL_SOCKET and option == abi.SO_ATTACH_FILTER:
         return _get_filter(task, sock, value, size, room)
-    found = sock.get_option(task, level, option)[:room]
+    found = sock.get_option(task, level, option)
+    if len(found) > room and level == abi.SOL_SOCKET and option == abi.SO_PEERGROUPS:
+        write_u32(task.memory, size, len(found))
+        raise SysError(ERANGE)
+    found = found[:room]
     task.memory.write(value, found)
     write_u32(task.memory, size, len(found))
     return 0
