@@ -22,6 +22,7 @@ from netstack.errors import (
     BROKEN_PIPE,
     FAMILY,
     INVALID,
+    NETWORK_UNREACHABLE,
     NO_BUFFERS,
     NO_SUCH_DEVICE,
     NOT_CONNECTED,
@@ -29,7 +30,7 @@ from netstack.errors import (
 )
 from netstack.interface import Interface
 from netstack.multicast import MAX_GROUPS, Membership, MembershipList, change
-from netstack.packet import InPacket, OutPacket
+from netstack.packet import ETHERTYPE_IPV4, ETHERTYPE_IPV6, FrameFilter, InPacket, OutPacket
 from netstack.ports import ANY_BOTH, ANY_IPV4, ANY_IPV6
 from netstack.route import BROADCAST, MULTICAST, Route
 from netstack.stack import RoomListener, Stack
@@ -72,6 +73,9 @@ class Datagram:
         self.time_ns = packet.time_ns  # realtime
         self.options = packet.options
         self.is_multicast = False
+        self.dropped = 0  # how many the endpoint had dropped when it came (SO_RXQ_OVFL)
+        self.was_peeked = False  # by a reader with SO_PEEK_OFF
+        self.segment_size = 0  # of each of several datagrams in one (UDP_GRO)
 
     def cost(self) -> int:
         """Return what the datagram takes of a receive buffer."""
@@ -102,6 +106,7 @@ class SendOptions:
         self.ttl = -1  # or hop limit
         self.tos = -1  # or traffic class
         self.flow_label = 0
+        self.segment_size = 0  # UDP_SEGMENT
         self.more = False  # MSG_MORE: wait for the rest
 
 
@@ -148,6 +153,8 @@ class DatagramEndpoint(Endpoint):
         # Options of what is received.
         self.multicast_all = True  # IP_MULTICAST_ALL, IPV6_MULTICAST_ALL
         self.receive_errors = False  # IP_RECVERR, IPV6_RECVERR
+        self.filter: FrameFilter | None = None  # SO_ATTACH_FILTER
+        self.peek_offset = -1  # SO_PEEK_OFF; negative: always the front
         self.receive_limit = stack.settings.rmem_default  # SO_RCVBUF, in bytes with overhead
         self.memberships = MembershipList(stack)
         # State.
@@ -209,7 +216,21 @@ class DatagramEndpoint(Endpoint):
             return self._queue[0]
         datagram = self._queue.popleft()
         self._queued_bytes -= datagram.cost()
+        if self.peek_offset > 0:
+            self.peek_offset = max(self.peek_offset - len(datagram.payload), 0)
         return datagram
+
+    def peek_further(self) -> tuple[Datagram, int] | None:
+        """Return the datagram at SO_PEEK_OFF and how much of it comes before; None: none yet."""
+        self.raise_pending()
+        offset = self.peek_offset
+        for datagram in self._queue:
+            size = len(datagram.payload)
+            if offset < size or (offset == 0 and not datagram.was_peeked):
+                datagram.was_peeked = True
+                return datagram, offset
+            offset -= size
+        return None
 
     def next_size(self) -> int:
         """Return the size of the next datagram, 0 if there is none (FIONREAD, udp(7))."""
@@ -236,12 +257,28 @@ class DatagramEndpoint(Endpoint):
         ):
             self.dropped += 1
             return False
+        datagram.dropped = self.dropped
         if not datagram.time_ns:
             datagram.time_ns = self.stack.environment.realtime_ns()
         self._queue.append(datagram)
         self._queued_bytes += cost
         self.listener.on_events(EVENT_IN)
         return True
+
+    def kept_end(self, packet: InPacket, start: int, end: int) -> int:
+        """Return where what the filter keeps of a packet ends; `start`: it drops the packet.
+
+        The filter's offset 0 is at `start`.
+        """
+        if self.filter is None:
+            return end
+        ethertype = ETHERTYPE_IPV4 if packet.version == 4 else ETHERTYPE_IPV6
+        keep = self.filter.run(packet.data, start, end, packet, ethertype)
+        return min(end, start + keep)
+
+    def forget_errors(self) -> None:
+        """IP_RECVERR was switched off: what waits is gone."""
+        self._errors.clear()
 
     def wants_group(self, packet: InPacket) -> bool:
         """Return whether a packet to a group is for this endpoint."""
@@ -343,7 +380,9 @@ class DatagramEndpoint(Endpoint):
         source = self.source_for_route()
         index = self.interface_index or target.scope
         if options is not None:
-            source = options.source or source
+            if options.source:
+                self._check_source(options.source)
+                source = options.source
             index = self.interface_index or options.interface_index or index
         network = self.stack.network_of(target.host)
         if network.is_multicast(target.host):
@@ -356,6 +395,11 @@ class DatagramEndpoint(Endpoint):
         if route.kind == BROADCAST and not self.broadcast:
             raise NetError(ACCESS)
         return route
+
+    def _check_source(self, host: bytes) -> None:
+        """Refuse a source that is not ours, as Linux does, with another error for each version."""
+        if not (self.free_bind or self.stack.is_local_address(host)):
+            raise NetError(NETWORK_UNREACHABLE if len(host) == 4 else INVALID)
 
     def route_to(self, target: Address, options: SendOptions | None) -> Route:
         """Return the way to a target; for the connected one it is kept."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from mypy_extensions import mypyc_attr
+
 if TYPE_CHECKING:
     from netstack.interface import Interface
 
@@ -54,6 +56,18 @@ class InPacket:
         self.is_broadcast = False  # the destination is a broadcast address
         self.is_looped = False  # a copy of what this host sent to a group
         self.options = b""  # of the IPv4 header
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class FrameFilter:
+    """A socket filter (SO_ATTACH_FILTER), run before a packet is queued."""
+
+    def run(self, data: bytes, start: int, end: int, packet: InPacket, ethertype: int) -> int:
+        """Return how many bytes of `data` from `start` on to keep; 0 drops the packet.
+
+        What the filter sees at its offset 0 is at `start`, and `data` is the packet's.
+        """
+        return end - start
 
 
 class OutPacket:

@@ -5,26 +5,15 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
-from mypy_extensions import mypyc_attr
-
 from netstack.endpoint import EVENT_ERR, EVENT_IN, EVENT_OUT, Endpoint
 from netstack.errors import INVALID, MESSAGE_TOO_LONG, NETWORK_DOWN, NO_SUCH_DEVICE, NetError
 from netstack.interface import IFF_ALLMULTI, IFF_PROMISC, Interface
-from netstack.packet import OUTGOING, TO_OTHER_HOST, InPacket, OutFrame
+from netstack.packet import OUTGOING, TO_OTHER_HOST, FrameFilter, InPacket, OutFrame
 from netstack.stack import RoomListener, Stack
 
 ETH_P_ALL: Final = 3  # all protocols
 FRAME_OVERHEAD: Final = 512
 ETHERNET_HEADER: Final = 14
-
-
-@mypyc_attr(allow_interpreted_subclasses=True)
-class FrameFilter:
-    """A socket filter (SO_ATTACH_FILTER), run before a frame is copied."""
-
-    def run(self, data: bytes) -> int:
-        """Return how many bytes to keep; 0 drops the frame."""
-        return len(data)
 
 
 class Frame:
@@ -93,10 +82,13 @@ class PacketEndpoint(Endpoint):
             return
         if packet.kind == TO_OTHER_HOST and not packet.interface.flags & IFF_PROMISC:
             return
-        data = packet.data if self.is_raw else packet.data[packet.network :]
-        keep = self.filter.run(data) if self.filter is not None else len(data)
-        if keep <= 0:
-            return
+        start = 0 if self.is_raw else packet.network
+        data = packet.data[start:]
+        keep = len(data)
+        if self.filter is not None:
+            keep = self.filter.run(packet.data, start, len(packet.data), packet, ethertype)
+            if keep <= 0:
+                return
         self.packets += 1
         if self._queued_bytes + min(keep, len(data)) + FRAME_OVERHEAD > self.receive_limit:
             self.drops += 1

@@ -143,7 +143,9 @@ class PingTable:
             return
         scope = packet.interface.index if packet.source[:1] == b"\xfe" else 0
         source = Address(packet.source, 0, scope)
-        endpoint.enqueue(Datagram(data[at : packet.end], source, packet))
+        end = endpoint.kept_end(packet, at, packet.end)
+        if end > at:
+            endpoint.enqueue(Datagram(data[at:end], source, packet))
 
     def on_icmp_error(self, error: IcmpError) -> None:
         """Take an error about an echo request."""

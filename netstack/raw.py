@@ -66,7 +66,10 @@ class RawEndpoint(DatagramEndpoint):
         if not self._matches(packet) or self._is_filtered(packet):
             return
         start = packet.network if self.version == 4 else packet.transport
-        payload = packet.data[start : packet.end]
+        end = self.kept_end(packet, start, packet.end)
+        if end <= start and packet.end > start:
+            return
+        payload = packet.data[start:end]
         self.enqueue(Datagram(payload, Address(packet.source, 0, self._scope(packet)), packet))
 
     def _scope(self, packet: InPacket) -> int:

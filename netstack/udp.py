@@ -16,6 +16,7 @@ from netstack.wire import udp
 from netstack.wire.checksum import checksum, pseudo_header
 
 PROTOCOL: Final = 17
+MAX_SEGMENTS: Final = 128  # of one send (UDP_MAX_SEGMENTS, linux/udp.h)
 
 FlowKey = tuple[bytes, int, bytes, int]
 
@@ -33,6 +34,8 @@ class UdpEndpoint(DatagramEndpoint):
         self.flow: FlowKey | None = None  # its place in the table of connected endpoints
         self.no_checksum = False  # SO_NO_CHECK
         self.corked = False  # UDP_CORK
+        self.segment_size = 0  # UDP_SEGMENT
+        self.joins_segments = False  # UDP_GRO
         self._pending: list[bytes] = []
         self._pending_size = 0
         self._pending_target: Address | None = None
@@ -105,21 +108,76 @@ class UdpEndpoint(DatagramEndpoint):
         NetError: what is pending, MESSAGE_TOO_LONG, NOT_CONNECTED, ACCESS (broadcast without
         SO_BROADCAST), NETWORK_UNREACHABLE and other errors of `Stack.find_route`.
         """
+        if self.binding is None:
+            self.transport.bind(self, 0, 0)  # whatever comes of it, as inet_autobind
         self.check_can_send()
         if self._pending or self.corked or (options is not None and options.more):
             return self._cork(payload, address, options)
         target = self.target_of(address)
         if len(payload) > udp.MAX_PAYLOAD:
             raise NetError(MESSAGE_TOO_LONG)
-        return self._send_now(payload, target, options)
+        return self._send_segments(payload, target, options)
+
+    def _send_segments(
+        self, payload: bytes, target: Address, options: SendOptions | None
+    ) -> int | None:
+        """Send datagrams of UDP_SEGMENT bytes and one with the rest; without it, one."""
+        size = self.segment_size
+        if options is not None and options.segment_size:
+            size = options.segment_size
+        if not size or len(payload) <= size:
+            return self._send_now(payload, target, options)
+        if len(payload) > size * MAX_SEGMENTS or self.no_checksum:
+            raise NetError(INVALID)
+        route = self.route_to(target, options)
+        headers = 28 if route.version == 4 else 48
+        if headers + size > route.mtu:
+            raise NetError(MESSAGE_TOO_LONG)
+        for start in range(0, len(payload), size):
+            if self._send_now(payload[start : start + size], target, options) is None:
+                # A part of it is on its way: the rest is lost, as it may be on any path.
+                return None if start == 0 else len(payload)
+        return len(payload)
+
+    def receive(self, *, peek: bool = False) -> Datagram | None:
+        datagram = super().receive(peek=peek)
+        if datagram is None or peek or not self.joins_segments:
+            return datagram
+        return self._join_segments(datagram)
+
+    def _join_segments(self, first: Datagram) -> Datagram:
+        """Put what follows from the same sender, of the same size, behind a datagram (UDP_GRO)."""
+        size = len(first.payload)
+        parts = [first.payload]
+        total = size
+        while self._queue and len(parts) < MAX_SEGMENTS and size:
+            following = self._queue[0]
+            length = len(following.payload)
+            if (
+                not 0 < length <= size
+                or total + length > udp.MAX_PAYLOAD
+                or following.source != first.source
+                or following.destination != first.destination
+                or (following.ttl, following.tos) != (first.ttl, first.tos)
+            ):
+                break
+            self._queue.popleft()
+            self._queued_bytes -= following.cost()
+            parts.append(following.payload)
+            total += length
+            if length < size:
+                break
+        if len(parts) > 1:
+            first.payload = b"".join(parts)
+            first.segment_size = size
+        return first
 
     def _send_now(self, payload: bytes, target: Address, options: SendOptions | None) -> int | None:
         if target.port == 0:
             raise NetError(INVALID)
         route = self.route_to(target, options)
         binding = self.binding
-        if binding is None:
-            binding = self.transport.bind(self, 0, 0)
+        assert binding is not None
         header = udp.build(binding.port, target.port, len(payload))
         packet = OutPacket(PROTOCOL, header, payload)
         if not self.no_checksum:
@@ -159,7 +217,7 @@ class UdpEndpoint(DatagramEndpoint):
         target = self._pending_target
         if not self._pending or target is None:
             return True
-        if self._send_now(b"".join(self._pending), target, self._pending_options) is None:
+        if self._send_segments(b"".join(self._pending), target, self._pending_options) is None:
             return False
         self._pending = []
         self._pending_size = 0
@@ -277,7 +335,7 @@ class UdpTransport(Transport):
         if endpoint is None:
             counters.NoPorts += 1
             return False
-        self._give(endpoint, packet, source_port, data[at + 8 : end], False)
+        self._give(endpoint, packet, source_port, end, False)
         return True
 
     def _checksum_is_good(self, packet: InPacket, at: int, end: int) -> bool:
@@ -294,9 +352,17 @@ class UdpTransport(Transport):
         endpoint: UdpEndpoint,
         packet: InPacket,
         source_port: int,
-        payload: bytes,
+        end: int,
         is_group: bool,
     ) -> None:
+        at = packet.transport
+        if endpoint.filter is not None:
+            kept = endpoint.kept_end(packet, at, end)
+            if kept <= at:
+                endpoint.dropped += 1
+                return
+            end = max(kept, at + udp.HEADER_LENGTH)
+        payload = packet.data[at + udp.HEADER_LENGTH : end]
         scope = 0
         if packet.version == 6 and packet.source[0] == 0xFE and packet.source[1] & 0xC0 == 0x80:
             scope = packet.interface.index
@@ -362,7 +428,6 @@ class UdpTransport(Transport):
         self, packet: InPacket, source_port: int, port: int, end: int, is_group: bool
     ) -> None:
         """Give a datagram to a group or to everybody to all who want it."""
-        payload = packet.data[packet.transport + 8 : end]
         taken = False
         for endpoint in list(self.by_port.get(port, ())):
             if self._score(endpoint, packet, source_port) < 0:
@@ -370,7 +435,7 @@ class UdpTransport(Transport):
             if is_group and not endpoint.wants_group(packet):
                 continue
             taken = True
-            self._give(endpoint, packet, source_port, payload, True)
+            self._give(endpoint, packet, source_port, end, True)
         if not taken:
             self.counters_of(packet.version).IgnoredMulti += 1
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from netstack.errors import (
-    ADDRESS_NOT_AVAILABLE,
     INVALID,
     MESSAGE_TOO_LONG,
     NETWORK_UNREACHABLE,
@@ -142,8 +141,6 @@ class Ipv4(NetworkProtocol):
                 raise NetError(NETWORK_UNREACHABLE)
         source = source or self.select_source(interface, destination)
         if not source:
-            if is_group:
-                raise NetError(ADDRESS_NOT_AVAILABLE)
             source = wire.ANY  # DHCP asks like this
         route = Route(interface, source, destination, destination)
         route.kind = MULTICAST if is_group else BROADCAST

@@ -409,6 +409,10 @@ class Ipv6(NetworkProtocol):
         if destination[0] != 0xFF:
             return None
         interface = self._multicast_interface(source, interface_index)
+        if not interface.flags & IFF_MULTICAST:
+            # Nobody enters routes to groups for such an interface (addrconf_dev_config).
+            if self.routing.lookup(destination, source, interface_index) is None:
+                raise NetError(NETWORK_UNREACHABLE)
         if not source:
             source = self.select_source(interface, destination) or UNSPECIFIED
         route = Route(interface, source, destination, destination)

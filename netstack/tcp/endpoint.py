@@ -92,7 +92,8 @@ class TcpEndpoint(TcpOptionUser):
         host = b"" if not any(address.host) else address.host
         self._check_family(host)
         stack = self.protocol.stack
-        if host and not stack.settings.ip_nonlocal_bind and not stack.is_local_address(host):
+        may_be_foreign = stack.settings.ip_nonlocal_bind or self.options.free_bind
+        if host and not may_be_foreign and not stack.is_local_address(host):
             raise NetError(ADDRESS_NOT_AVAILABLE)
         self._bind(host, address.port)
 
@@ -368,6 +369,16 @@ class TcpEndpoint(TcpOptionUser):
             if 0 <= ahead < connection.unread():
                 return ahead
         return connection.unread()
+
+    def may_receive(self) -> bool:
+        """Return whether more can come behind what is to be read."""
+        connection = self.connection
+        return (
+            connection is not None
+            and connection.state != CLOSED
+            and not connection.read_shut
+            and not connection.error
+        )
 
     def unacknowledged(self) -> int:
         """SIOCOUTQ: bytes written that the peer has not acknowledged."""

@@ -19,6 +19,7 @@ class TcpOptions:
         self.linger2 = 0  # nanoseconds of FIN_WAIT2; 0: tcp_fin_timeout, negative: none at all
         self.defer_accept = 0  # retransmissions of the SYN-ACK, as Linux keeps it
         self.window_clamp = 0
+        self.free_bind = False  # IP_FREEBIND, IP_TRANSPARENT
         self.linger_enabled = False  # SO_LINGER
         self.linger_seconds = 0
         self.oob_inline = False
@@ -55,6 +56,7 @@ class TcpOptions:
         made.linger2 = self.linger2
         made.defer_accept = self.defer_accept
         made.window_clamp = self.window_clamp
+        made.free_bind = self.free_bind
         made.linger_enabled = self.linger_enabled
         made.linger_seconds = self.linger_seconds
         made.oob_inline = self.oob_inline

@@ -131,6 +131,10 @@ class Socket(File):
         """Return the other end's address; SysError(ENOTCONN) without one."""
         raise SysError(ENOTCONN)
 
+    def filter_program(self) -> bytes:
+        """Return the instructions of the filter of SO_ATTACH_FILTER; none if there is none."""
+        return b""
+
     def is_listening(self) -> bool:
         """Return whether listen(2) was called."""
         return False

@@ -12,7 +12,15 @@ from sentry.socket.base import Message
 from sentry.socket.inet import InetSocket
 from sentry.socket.net_address import MAPPED_PREFIX, as_ipv6, pack_address
 from sentry.socket.net_errors import errno_of
-from sentry.socket.option_table import IPV6_ORIGDSTADDR, SO_TIMESTAMP_NEW, SO_TIMESTAMPNS_NEW
+from sentry.socket.option_table import (
+    IPV6_2292HOPLIMIT,
+    IPV6_2292PKTINFO,
+    IPV6_ORIGDSTADDR,
+    SO_TIMESTAMP_NEW,
+    SO_TIMESTAMPNS_NEW,
+    UDP_GRO,
+    UDP_SEGMENT,
+)
 
 _INT: Final = Struct("<i")
 _TWO_LONGS: Final = Struct("<qq")
@@ -25,7 +33,7 @@ Control = list[tuple[int, int, bytes]]
 """Level, type and data of control messages."""
 
 
-def send_options(control: Control, is_ipv6: bool) -> SendOptions | None:
+def send_options(control: Control, is_ipv6: bool, is_udp: bool) -> SendOptions | None:
     """Return what the control messages of a sendmsg(2) ask for; SysError(EINVAL)."""
     if not control:
         return None
@@ -35,6 +43,10 @@ def send_options(control: Control, is_ipv6: bool) -> SendOptions | None:
             _read_ipv4(options, kind, data)
         elif level == abi.SOL_IPV6 and is_ipv6:
             _read_ipv6(options, kind, data)
+        elif level == abi.SOL_UDP and is_udp:
+            if kind != UDP_SEGMENT or len(data) != 2:
+                raise SysError(EINVAL)
+            options.segment_size = int.from_bytes(data, "little")
         elif level == abi.SOL_SOCKET:
             raise SysError(EINVAL)
     return options
@@ -62,13 +74,13 @@ def _read_ipv4(options: SendOptions, kind: int, data: bytes) -> None:
 
 def _read_ipv6(options: SendOptions, kind: int, data: bytes) -> None:
     """As ip6_datagram_send_ctl (net/ipv6/datagram.c)."""
-    if kind == abi.IPV6_PKTINFO and len(data) >= _PKTINFO6.size:
+    if kind in (abi.IPV6_PKTINFO, IPV6_2292PKTINFO) and len(data) >= _PKTINFO6.size:
         source, index = _PKTINFO6.unpack_from(data)
         options.interface_index = max(index, 0)
         if source[:12] == MAPPED_PREFIX:
             source = source[12:]
         options.source = source if any(source) else b""
-    elif kind == abi.IPV6_HOPLIMIT and len(data) == 4:
+    elif kind in (abi.IPV6_HOPLIMIT, IPV6_2292HOPLIMIT) and len(data) == 4:
         limit: int = _INT.unpack(data)[0]
         if not -1 <= limit <= 255:
             raise SysError(EINVAL)
@@ -89,12 +101,15 @@ def add_received(sock: InetSocket, datagram: Datagram, message: Message) -> None
         return
     control = message.control
     _add_time(sock, datagram.time_ns, control)
-    if values.get((abi.SOL_SOCKET, abi.SO_RXQ_OVFL)):
-        control.append((abi.SOL_SOCKET, abi.SO_RXQ_OVFL, _INT.pack(0)))
+    if datagram.dropped and values.get((abi.SOL_SOCKET, abi.SO_RXQ_OVFL)):
+        dropped = (datagram.dropped & 0xFFFF_FFFF).to_bytes(4, "little")
+        control.append((abi.SOL_SOCKET, abi.SO_RXQ_OVFL, dropped))
     if sock.family == abi.AF_INET6:
         _add_ipv6(values, datagram, control)
     if datagram.version == 4:
         _add_ipv4(values, datagram, control, sock)
+    if datagram.segment_size:
+        control.append((abi.SOL_UDP, UDP_GRO, _INT.pack(datagram.segment_size)))
 
 
 def _add_time(sock: InetSocket, time_ns: int, control: Control) -> None:
@@ -130,8 +145,8 @@ def _add_ipv4(
 
 def _add_ipv6(values: dict[tuple[int, int], int], datagram: Datagram, control: Control) -> None:
     """As ip6_datagram_recv_common_ctl and its kind (net/ipv6/datagram.c)."""
+    info = _PKTINFO6.pack(as_ipv6(datagram.destination), datagram.interface_index)
     if values.get((abi.SOL_IPV6, abi.IPV6_RECVPKTINFO)):
-        info = _PKTINFO6.pack(as_ipv6(datagram.destination), datagram.interface_index)
         control.append((abi.SOL_IPV6, abi.IPV6_PKTINFO, info))
     if datagram.version == 4:
         return
@@ -139,6 +154,11 @@ def _add_ipv6(values: dict[tuple[int, int], int], datagram: Datagram, control: C
         control.append((abi.SOL_IPV6, abi.IPV6_HOPLIMIT, _INT.pack(datagram.ttl)))
     if values.get((abi.SOL_IPV6, abi.IPV6_RECVTCLASS)):
         control.append((abi.SOL_IPV6, abi.IPV6_TCLASS, _INT.pack(datagram.tos)))
+    # The same by the numbers of RFC 2292.
+    if values.get((abi.SOL_IPV6, IPV6_2292PKTINFO)):
+        control.append((abi.SOL_IPV6, IPV6_2292PKTINFO, info))
+    if values.get((abi.SOL_IPV6, IPV6_2292HOPLIMIT)):
+        control.append((abi.SOL_IPV6, IPV6_2292HOPLIMIT, _INT.pack(datagram.ttl)))
     if values.get((abi.SOL_IPV6, IPV6_ORIGDSTADDR)):
         address = abi.pack_sockaddr_in6(datagram.destination, 0)
         control.append((abi.SOL_IPV6, IPV6_ORIGDSTADDR, address))

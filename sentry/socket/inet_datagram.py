@@ -3,6 +3,7 @@
 from struct import Struct
 from typing import Final
 
+from netstack.bpf import BpfProgram
 from netstack.datagram import SendOptions
 from netstack.endpoint import SHUT_READ, Address
 from netstack.errors import NOT_CONNECTED, NetError
@@ -18,6 +19,7 @@ from sentry.abi.errno import (
     EINVAL,
     EMSGSIZE,
     ENETUNREACH,
+    ENOENT,
     ENOTCONN,
     EOPNOTSUPP,
 )
@@ -36,9 +38,13 @@ from sentry.socket.option_table import (
     IPV6_DONTFRAG,
     IPV6_FREEBIND,
     IPV6_MULTICAST_ALL,
+    IPV6_TRANSPARENT,
     UDP_CORK,
+    UDP_GRO,
+    UDP_SEGMENT,
     Option,
 )
+from sentry.socket.option_values import read_number
 from sentry.vfs.caller import Caller
 
 MESSAGE_MAX: Final = 65535
@@ -46,6 +52,12 @@ ICMP_FILTER: Final = 1
 ICMPV6_FILTER: Final = 1
 IPV6_HDRINCL: Final = 36
 _INT: Final = Struct("<i")
+_TWO_LONGS: Final = Struct("<qq")
+SIOCGSTAMP: Final = 0x8906
+SIOCGSTAMPNS: Final = 0x8907
+SIOCGSTAMP_NEW: Final = 0x80108906
+SIOCGSTAMPNS_NEW: Final = 0x80108907
+TIME_REQUESTS: Final = (SIOCGSTAMP, SIOCGSTAMPNS, SIOCGSTAMP_NEW, SIOCGSTAMPNS_NEW)
 _WORD: Final = Struct("<I")
 _EIGHT_WORDS: Final = Struct("<8I")
 
@@ -56,6 +68,8 @@ FLAG_FIELDS: Final = {
     (abi.SOL_SOCKET, abi.SO_BROADCAST): "broadcast",
     (abi.SOL_IP, abi.IP_FREEBIND): "free_bind",
     (abi.SOL_IPV6, IPV6_FREEBIND): "free_bind",
+    (abi.SOL_IP, abi.IP_TRANSPARENT): "free_bind",
+    (abi.SOL_IPV6, IPV6_TRANSPARENT): "free_bind",
     (abi.SOL_IP, abi.IP_RECVERR): "receive_errors",
     (abi.SOL_IPV6, abi.IPV6_RECVERR): "receive_errors",
     (abi.SOL_IP, abi.IP_MULTICAST_LOOP): "multicast_loop",
@@ -98,6 +112,7 @@ class DatagramSocket(InetSocket):
     ) -> None:
         super().__init__(task, namespace, family, kind, protocol)
         self.endpoint = endpoint
+        self.last_time_ns = 0  # realtime of the arrival of the datagram that was read last
         endpoint.user = self.uid
         self.attach(endpoint)
 
@@ -168,7 +183,7 @@ class DatagramSocket(InetSocket):
     ) -> int | None:
         if flags & abi.MSG_OOB:
             raise SysError(EOPNOTSUPP)
-        options = send_options(message.control, self.family == abi.AF_INET6)
+        options = send_options(message.control, self.family == abi.AF_INET6, self.has_ports())
         if flags & abi.MSG_MORE:
             options = options if options is not None else SendOptions()
             options.more = True
@@ -220,15 +235,24 @@ class DatagramSocket(InetSocket):
         if flags & abi.MSG_ERRQUEUE:
             return self._receive_error(sink, message)
         endpoint = self.endpoint
+        start = 0
+        is_further = flags & abi.MSG_PEEK and endpoint.peek_offset >= 0
         try:
-            datagram = endpoint.receive(peek=bool(flags & abi.MSG_PEEK))
+            if is_further:
+                found = endpoint.peek_further()
+                datagram, start = found if found is not None else (None, 0)
+            else:
+                datagram = endpoint.receive(peek=bool(flags & abi.MSG_PEEK))
         except NetError as error:
             raise as_sys_error(error) from None
         if datagram is None:
             return 0 if endpoint.shut & SHUT_READ else None
-        payload = datagram.payload
+        payload = datagram.payload[start:] if start else datagram.payload
         size = len(payload)
+        self.last_time_ns = datagram.time_ns
         done = sink.put(payload) if size and sink.room else 0
+        if is_further:
+            endpoint.peek_offset += done
         message.address = self.show(datagram.source)
         if done < size:
             message.flags |= abi.MSG_TRUNC
@@ -249,11 +273,29 @@ class DatagramSocket(InetSocket):
         return done
 
     def ioctl(self, caller: Caller, request: int, argument: int) -> int:
+        if request in TIME_REQUESTS:
+            return self._tell_time(caller, request, argument)
         if request == SIOCINQ:
             return self.write_number(caller, argument, self.endpoint.next_size())
         if request == SIOCOUTQ:
             return self.write_number(caller, argument, 0)  # sent at once
         return super().ioctl(caller, request, argument)
+
+    def _tell_time(self, caller: Caller, request: int, argument: int) -> int:
+        """Tell when the datagram that was read last came in (socket(7), SIOCGSTAMP)."""
+        if self.last_time_ns == 0:
+            raise SysError(ENOENT)
+        seconds, rest = divmod(self.last_time_ns, 1_000_000_000)
+        if request in (SIOCGSTAMP, SIOCGSTAMP_NEW):
+            rest //= 1000
+        caller.memory.write(argument, _TWO_LONGS.pack(seconds, rest))
+        return 0
+
+    def has_filter(self) -> bool:
+        return True
+
+    def attach_filter(self, program: BpfProgram | None) -> None:
+        self.endpoint.filter = program
 
     # Options.
 
@@ -268,12 +310,18 @@ class DatagramSocket(InetSocket):
             if level == abi.SOL_IP and option == abi.IP_OPTIONS:
                 return endpoint.ipv4_options
             return memberships.get_option(endpoint, level, option)
+        if level == abi.SOL_SOCKET and option == abi.SO_PEEK_OFF:
+            return _INT.pack(endpoint.peek_offset)
         if isinstance(endpoint, RawEndpoint):
             if level == abi.SOL_RAW and option == ICMP_FILTER and self._is_icmp():
                 return _WORD.pack(endpoint.icmp_filter)
             if level == abi.IPPROTO_ICMPV6 and option == ICMPV6_FILTER:
                 return endpoint.icmp6_filter.to_bytes(32, "little")
         return super().get_special(level, option)
+
+    def has_ports(self) -> bool:
+        """Return whether this is a UDP socket."""
+        return self.kind == abi.SOCK_DGRAM and self.protocol == abi.IPPROTO_UDP
 
     def _is_icmp(self) -> bool:
         return self.family == abi.AF_INET and self.protocol == abi.IPPROTO_ICMP
@@ -286,6 +334,9 @@ class DatagramSocket(InetSocket):
             if len(value) > 40:
                 raise SysError(EINVAL)
             endpoint.ipv4_options = value + bytes(-len(value) % 4)
+            return True
+        if level == abi.SOL_SOCKET and option == abi.SO_PEEK_OFF and self.has_ports():
+            endpoint.peek_offset = read_number(level, value)
             return True
         if level in (abi.SOL_IP, abi.SOL_IPV6):
             if option == abi.IPV6_V6ONLY and level == abi.SOL_IPV6 and self.local_address().port:
@@ -306,6 +357,8 @@ class DatagramSocket(InetSocket):
         endpoint = self.endpoint
         if key in FLAG_FIELDS:
             setattr(endpoint, FLAG_FIELDS[key], number != 0)
+            if not number and FLAG_FIELDS[key] == "receive_errors":
+                endpoint.forget_errors()
         elif key in NUMBER_FIELDS:
             if key == (abi.SOL_IP, abi.IP_TTL) and number == 0:
                 raise SysError(EINVAL)
@@ -318,6 +371,10 @@ class DatagramSocket(InetSocket):
                 endpoint.corked = number != 0
                 if not number:
                     endpoint.push()
+            elif key == (abi.SOL_UDP, UDP_SEGMENT):
+                endpoint.segment_size = number
+            elif key == (abi.SOL_UDP, UDP_GRO):
+                endpoint.joins_segments = number != 0
         elif isinstance(endpoint, RawEndpoint):
             if key == (abi.SOL_IP, abi.IP_HDRINCL):
                 endpoint.has_header = number != 0

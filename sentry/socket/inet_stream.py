@@ -28,7 +28,7 @@ from sentry.socket.inet import InetSocket
 from sentry.socket.net_address import sockaddr_family
 from sentry.socket.net_errors import as_sys_error
 from sentry.socket.net_namespace import NetworkNamespace
-from sentry.socket.option_table import Option
+from sentry.socket.option_table import IPV6_FREEBIND, IPV6_TRANSPARENT, Option
 from sentry.socket.option_values import read_number
 from sentry.socket.tcp_info import pack_tcp_info
 from sentry.vfs.caller import Caller
@@ -44,6 +44,10 @@ _INT: Final = Struct("<i")
 # Options that are a field of the endpoint's options as they stand.
 FLAG_FIELDS: Final = {
     (abi.SOL_SOCKET, abi.SO_REUSEADDR): "reuse_address",
+    (abi.SOL_IP, abi.IP_FREEBIND): "free_bind",
+    (abi.SOL_IP, abi.IP_TRANSPARENT): "free_bind",
+    (abi.SOL_IPV6, IPV6_FREEBIND): "free_bind",
+    (abi.SOL_IPV6, IPV6_TRANSPARENT): "free_bind",
     (abi.SOL_SOCKET, abi.SO_REUSEPORT): "reuse_port",
     (abi.SOL_SOCKET, abi.SO_OOBINLINE): "oob_inline",
     (abi.SOL_IPV6, abi.IPV6_V6ONLY): "v6_only",
@@ -207,7 +211,14 @@ class StreamSocket(InetSocket):
         return done
 
     def try_read(self, sink: Sink) -> int | None:
-        return 0 if sink.room == 0 else self._read(sink, 0)
+        if sink.room == 0:
+            return 0
+        unread = self.endpoint.unread()
+        if 0 < unread < min(self.receive_low_water(), sink.room):
+            # As long as more can come: read(2) cannot note what it has, as recv(2) does.
+            if not self.flags & O_NONBLOCK and self.endpoint.may_receive():
+                return None
+        return self._read(sink, 0)
 
     def try_receive(self, sink: Sink, message: Message, flags: int) -> int | None:
         if flags & abi.MSG_ERRQUEUE:

@@ -10,6 +10,7 @@ from typing import Final
 
 from mypy_extensions import mypyc_attr
 
+from netstack.packet import InPacket
 from sentry.abi import rtnetlink as abi_route
 from sentry.abi import socket as abi
 from sentry.abi.capability import CAP_NET_ADMIN
@@ -43,6 +44,7 @@ from sentry.socket.netlink_wire import (
     parse_messages,
 )
 from sentry.socket.option_values import read_number
+from sentry.socket.socket_filter import FILTER_OPTIONS, FilterSlot
 from sentry.vfs.caller import Caller
 from sentry.vfs.creds import Credentials
 from sentry.vfs.file import POLLERR, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM
@@ -109,6 +111,7 @@ class NetlinkSocket(Socket):
         self.peer = (0, 0)  # nl_pid and nl_groups of connect(2)
         self.flags_set: set[int] = set()
         self.is_overrun = False
+        self.filter = FilterSlot()
         self._messages: deque[tuple[bytes, int, bool]] = deque()  # with group; end of a dump
         self._queued = 0
         self._is_dumping = False
@@ -221,10 +224,8 @@ class NetlinkSocket(Socket):
 
     def _handle(self, request: Request) -> None:
         """Answer one request (netlink_rcv_skb): acknowledge it if it wants that, or failed."""
-        if not request.flags & abi.NLM_F_REQUEST:
-            return
         error = 0
-        if request.kind >= NLMSG_MIN_TYPE:
+        if request.flags & abi.NLM_F_REQUEST and request.kind >= NLMSG_MIN_TYPE:
             try:
                 if request.is_dump() and self._is_dumping:
                     raise SysError(EBUSY)
@@ -282,6 +283,16 @@ class NetlinkSocket(Socket):
         self._append(datagram, group, is_last=False)
 
     def _append(self, datagram: bytes, group: int, *, is_last: bool) -> None:
+        program = self.filter.program
+        if program is not None:
+            interface = next(iter(self.namespace.stack.interfaces.values()))
+            packet = InPacket(interface, datagram)
+            keep = program.run(datagram, 0, len(datagram), packet, 0)
+            if keep == 0:
+                if is_last:
+                    self._is_dumping = False
+                return
+            datagram = datagram[:keep]
         self._messages.append((datagram, group, is_last))
         self._queued += len(datagram) + MESSAGE_OVERHEAD
         self.queue.notify(POLLIN | POLLRDNORM)
@@ -336,6 +347,9 @@ class NetlinkSocket(Socket):
 
     # Options.
 
+    def filter_program(self) -> bytes:
+        return self.filter.source()
+
     def get_option(self, task: Task, level: int, option: int) -> bytes:
         if level == abi.SOL_SOCKET:
             return super().get_option(task, level, option)
@@ -349,7 +363,12 @@ class NetlinkSocket(Socket):
 
     def set_option(self, task: Task, level: int, option: int, value: bytes) -> None:
         if level == abi.SOL_SOCKET:
-            super().set_option(task, level, option, value)
+            if option in FILTER_OPTIONS:
+                self.filter.set_option(task, option, value)
+            elif option == abi.SO_LOCK_FILTER:
+                self.filter.set_locked(read_number(level, value) != 0)
+            else:
+                super().set_option(task, level, option, value)
             return
         if level != abi.SOL_NETLINK:
             raise SysError(ENOPROTOOPT)

@@ -22,12 +22,16 @@ VERSIONS: Final = {abi_socket.AF_INET: 4, abi_socket.AF_INET6: 6}
 RTM_F_LOOKUP_TABLE: Final = 0x1000
 _INDEX: Final = Struct("<i")
 
+RTM_MAX: Final = 123  # linux/rtnetlink.h
+
 
 class RouteResponder(Responder):
     """The kernel's side of NETLINK_ROUTE."""
 
     def answer(self, namespace: NetworkNamespace, request: Request) -> list[Answer]:
         kind = request.kind
+        if kind > RTM_MAX:
+            raise SysError(EOPNOTSUPP)
         if kind & 3 != 2:  # not a GET (rtnetlink_rcv_msg)
             if not request.creds.has_capability(CAP_NET_ADMIN):
                 raise SysError(EPERM)

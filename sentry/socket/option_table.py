@@ -38,6 +38,8 @@ IPV6_RECVHOPOPTS: Final = 53
 IPV6_RECVDSTOPTS: Final = 58
 IPV6_RECVPATHMTU: Final = 60
 IPV6_DONTFRAG: Final = 62
+IPV6_2292PKTINFO: Final = 2
+IPV6_2292HOPLIMIT: Final = 8
 IPV6_ADDR_PREFERENCES: Final = 72
 IPV6_ORIGDSTADDR: Final = 74
 IPV6_TRANSPARENT: Final = 75
@@ -45,6 +47,8 @@ IPV6_UNICAST_IF: Final = 76
 IPV6_FREEBIND: Final = 78
 IPV6_MULTICAST_ALL: Final = 29
 UDP_CORK: Final = 1
+UDP_SEGMENT: Final = 103
+UDP_GRO: Final = 104
 SO_TIMESTAMP_NEW: Final = 63
 SO_TIMESTAMPNS_NEW: Final = 64
 
@@ -195,6 +199,8 @@ _IPV6: Final = [
         IPV6_RECVDSTOPTS,
         IPV6_RECVPATHMTU,
         IPV6_DONTFRAG,
+        IPV6_2292PKTINFO,
+        IPV6_2292HOPLIMIT,
         IPV6_ORIGDSTADDR,
         IPV6_FREEBIND,
         abi.IPV6_V6ONLY,
@@ -219,7 +225,11 @@ _IPV6: Final = [
     Option(abi.SOL_IPV6, abi.IPV6_CHECKSUM, low=-1, high=65534, default=-1, who=RAW_IPV6),
 ]
 
-_UDP: Final = [Option(abi.SOL_UDP, UDP_CORK, who=ONLY_UDP)]
+_UDP: Final = [
+    Option(abi.SOL_UDP, UDP_CORK, who=ONLY_UDP),
+    Option(abi.SOL_UDP, UDP_SEGMENT, low=0, high=0xFFFF, who=ONLY_UDP),
+    Option(abi.SOL_UDP, UDP_GRO, who=ONLY_UDP),
+]
 
 OPTIONS: Final[dict[tuple[int, int], Option]] = {
     (row.level, row.number): row for row in [*_SOCKET, *_TCP, *_IP, *_IPV6, *_UDP]

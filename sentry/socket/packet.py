@@ -3,6 +3,7 @@
 from struct import Struct
 from typing import Final
 
+from netstack.bpf import BpfProgram
 from netstack.errors import NetError
 from netstack.packet_socket import Frame, PacketEndpoint
 from sentry.abi import socket as abi
@@ -135,6 +136,12 @@ class PacketSocket(InetSocket):
         if self.wants_auxdata:
             message.control.append((abi.SOL_PACKET, PACKET_AUXDATA, auxdata(frame)))
         return size if flags & abi.MSG_TRUNC else done
+
+    def has_filter(self) -> bool:
+        return True
+
+    def attach_filter(self, program: BpfProgram | None) -> None:
+        self.endpoint.filter = program
 
     def ioctl(self, caller: Caller, request: int, argument: int) -> int:
         if request == SIOCINQ:

@@ -17,6 +17,7 @@ from sentry.abi.errno import (
     EINVAL,
     EISCONN,
     EMSGSIZE,
+    ENODATA,
     ENOTCONN,
     EOPNOTSUPP,
     EPERM,
@@ -37,6 +38,7 @@ from sentry.socket.net_namespace import NetworkNamespace
 from sentry.socket.unix_names import NAMES
 from sentry.vfs.caller import Caller
 from sentry.vfs.file import (
+    O_NONBLOCK,
     POLLERR,
     POLLHUP,
     POLLIN,
@@ -77,7 +79,10 @@ class UnixSocket(Socket):
         self.backlog = -1  # listening from 0 on
         self.pending: deque[UnixSocket] = deque()  # connections not accepted yet
         self._waits_for: UnixSocket | None = None  # whose room the last try lacked
+        self.kernel = task.kernel
         self.ucred = ucred_of(task)
+        self.groups = task.creds.groups
+        self.peer_groups: tuple[int, ...] = ()
         self.peer_ucred: tuple[int, int, int] = (0, -1, -1)
 
     # Names and connections.
@@ -104,6 +109,7 @@ class UnixSocket(Socket):
             raise SysError(EINVAL)
         self.backlog = min(backlog if backlog >= 0 else abi.SOMAXCONN, abi.SOMAXCONN)
         self.ucred = ucred_of(task)
+        self.groups = task.creds.groups
         self.space_queue.notify(WRITABLE)
 
     def is_listening(self) -> bool:
@@ -133,8 +139,11 @@ class UnixSocket(Socket):
         other.bound_name = target.bound_name
         self.ucred = ucred_of(task)
         _join(self, other)
+        self.groups = task.creds.groups
         self.peer_ucred = target.ucred
+        self.peer_groups = target.groups
         other.peer_ucred = self.ucred
+        other.peer_groups = self.groups
         if target.options.get(abi.SO_PASSCRED):
             other.options[abi.SO_PASSCRED] = 1
         target.pending.append(other)
@@ -186,7 +195,8 @@ class UnixSocket(Socket):
 
     def try_write(self, source: Source) -> int | None:
         message = Message(b"")
-        message.ucred = self.ucred
+        task = self.kernel.current  # who writes, not who made the socket
+        message.ucred = self.ucred if task is None else ucred_of(task)
         return self._send(source, message, self._connected_peer())
 
     def try_send(
@@ -194,7 +204,7 @@ class UnixSocket(Socket):
     ) -> int | None:
         if flags & abi.MSG_OOB:
             raise SysError(EOPNOTSUPP)
-        if not address:
+        if not address or self.kind == abi.SOCK_SEQPACKET:
             return self._send(source, message, self._connected_peer())
         if self.kind != abi.SOCK_DGRAM:
             raise SysError(EISCONN if self.is_connected else EOPNOTSUPP)
@@ -220,7 +230,12 @@ class UnixSocket(Socket):
         if self.no_send:
             raise SysError(EPIPE)
         if peer.is_closed:
-            raise SysError(ECONNREFUSED if self.kind == abi.SOCK_DGRAM else EPIPE)
+            if self.kind != abi.SOCK_DGRAM:
+                raise SysError(EPIPE)
+            if self.peer is peer:
+                self.peer = None
+                self.is_connected = False
+            raise SysError(ECONNREFUSED)
         if peer.no_receive:
             raise SysError(EPIPE)
         size = source.size
@@ -251,13 +266,22 @@ class UnixSocket(Socket):
     # Receiving.
 
     def try_read(self, sink: Sink) -> int | None:
-        if sink.room == 0 and self.is_stream:
-            return 0
+        if self.is_stream:
+            if sink.room == 0:
+                return 0
+            if self.queued and self._waits_for_more(sink.room):
+                return None
         message = Message(b"")
         done = self.try_receive(sink, message, 0)
         if message.rights:
             IN_FLIGHT.drop(message.rights)  # read(2) loses them, unix(7)
         return done
+
+    def _waits_for_more(self, room: int) -> bool:
+        """Return whether read(2) waits for SO_RCVLOWAT, and more can come."""
+        low = min(self.receive_low_water(), room)
+        may_come = self.peer is not None and not self.no_receive and not self.error
+        return self.queued < low and may_come and not self.flags & O_NONBLOCK
 
     def try_receive(self, sink: Sink, message: Message, flags: int) -> int | None:
         if flags & abi.MSG_OOB:
@@ -282,7 +306,11 @@ class UnixSocket(Socket):
     def _receive_packet(self, sink: Sink, message: Message, flags: int) -> int:
         first = self.messages[0]
         size = len(first.data)
-        done = sink.put(first.data) if size else 0
+        try:
+            done = sink.put(first.data) if size else 0
+        except SysError:
+            self._lose_packet(flags)
+            raise
         message.ucred = first.ucred
         message.address = first.address
         if done < size:
@@ -296,6 +324,14 @@ class UnixSocket(Socket):
             self.messages.popleft()
             self._consumed(size)
         return size if flags & abi.MSG_TRUNC else done
+
+    def _lose_packet(self, flags: int) -> None:
+        """Drop a message for which the reader's memory was bad, as Linux does."""
+        if not flags & abi.MSG_PEEK:
+            lost = self.messages.popleft()
+            self._consumed(len(lost.data))
+            if lost.rights:
+                IN_FLIGHT.drop(lost.rights)
 
     def _receive_stream(self, sink: Sink, message: Message, *, peek: bool) -> int:
         """Take bytes of several messages, up to one with descriptors or other credentials.
@@ -445,6 +481,10 @@ class UnixSocket(Socket):
         if level == abi.SOL_SOCKET and option == abi.SO_PEERCRED:
             pid, uid, gid = self.peer_ucred
             return abi.pack_ucred(pid, uid & 0xFFFF_FFFF, gid & 0xFFFF_FFFF)
+        if level == abi.SOL_SOCKET and option == abi.SO_PEERGROUPS:
+            if self.peer_ucred[1] == -1:
+                raise SysError(ENODATA)
+            return b"".join(gid.to_bytes(4, "little") for gid in self.peer_groups)
         return super().get_option(task, level, option)
 
 
@@ -455,6 +495,8 @@ def _join(first: UnixSocket, second: UnixSocket) -> None:
     second.is_connected = True
     first.peer_ucred = second.ucred
     second.peer_ucred = first.ucred
+    first.peer_groups = second.groups
+    second.peer_groups = first.groups
 
 
 def _share_rights(first: Message, message: Message) -> None:

@@ -14,11 +14,13 @@ from sentry.abi.errno import (
     ENOBUFS,
     ENOTSOCK,
     EPIPE,
+    ERANGE,
 )
 from sentry.abi.fcntl import O_NONBLOCK
 from sentry.abi.types import NULL, Fd, Int, Size, Uint, UserPtr
 from sentry.errors import SysError
 from sentry.kernel.blocking import check_time_limit, wait
+from sentry.kernel.call import CallData
 from sentry.kernel.fault_signals import send_sigpipe
 from sentry.kernel.task import Task
 from sentry.mm.io import BufferSink, BufferSource, Segment, Sink, Source, gather, scatter
@@ -40,6 +42,7 @@ from sentry.waitqueue import WaitQueue
 
 _TYPE_FLAGS: Final = abi.SOCK_NONBLOCK | abi.SOCK_CLOEXEC
 _TWO_INTS: Final = Struct("<ii")
+_TIMESPEC: Final = Struct("<qq")
 _OPTION_MAX: Final = 4096
 SOCK_MAX: Final = 11  # linux/net.h: one more than the last type
 _READ_EVENTS: Final = POLLIN | POLLHUP | POLLERR
@@ -47,6 +50,19 @@ _WRITE_EVENTS: Final = POLLOUT | POLLHUP | POLLERR
 # Importing the modules registers their families.
 UNIX: Final = unix.UnixFamily
 INET: Final = inet_family.InetFamily
+
+
+class ManyMessages(CallData):
+    """How far a recvmmsg(2) has come."""
+
+    def __init__(self, now_ns: int, limit_ns: int) -> None:
+        self.count = 0
+        self.has_limit = limit_ns >= 0
+        self.end_ns = now_ns + max(limit_ns, 0)
+
+    def is_late(self, now_ns: int) -> bool:
+        """Return whether the time limit is over."""
+        return self.has_limit and now_ns >= self.end_ns
 
 
 def sys_socket(task: Task, family: Int, kind: Int, protocol: Int) -> int:
@@ -174,9 +190,27 @@ def sys_getsockopt(
     room = read_i32(task.memory, size)
     if room < 0:
         raise SysError(EINVAL)
-    found = sock.get_option(task, level, option)[:room]
+    if level == abi.SOL_SOCKET and option == abi.SO_ATTACH_FILTER:
+        return _get_filter(task, sock, value, size, room)
+    found = sock.get_option(task, level, option)
+    if len(found) > room and level == abi.SOL_SOCKET and option == abi.SO_PEERGROUPS:
+        write_u32(task.memory, size, len(found))
+        raise SysError(ERANGE)
+    found = found[:room]
     task.memory.write(value, found)
     write_u32(task.memory, size, len(found))
+    return 0
+
+
+def _get_filter(task: Task, sock: Socket, value: int, size_at: int, room: int) -> int:
+    """SO_GET_FILTER, the number of SO_ATTACH_FILTER: sizes count instructions."""
+    program = sock.filter_program()
+    count = len(program) // 8
+    if room and count:
+        if room < count:
+            raise SysError(EINVAL)
+        task.memory.write(value, program)
+    write_u32(task.memory, size_at, count)
     return 0
 
 
@@ -240,25 +274,39 @@ def sys_sendmmsg(task: Task, fd: Fd, headers: UserPtr, count: Uint, flags: Int) 
 def sys_recvmmsg(
     task: Task, fd: Fd, headers: UserPtr, count: Uint, flags: Int, timeout: UserPtr
 ) -> int:
-    """recvmmsg(2): returns early when a message after the first would have to wait."""
-    if timeout != NULL:
-        read_timespec_ns(task.memory, timeout)
+    """recvmmsg(2): MSG_WAITFORONE returns when a message after the first would have to wait."""
+    call = task.call
+    kept = call.data
+    if isinstance(kept, ManyMessages):
+        progress = kept
+    else:
+        limit_ns = read_timespec_ns(task.memory, timeout) if timeout != NULL else -1
+        progress = ManyMessages(task.kernel.clock.monotonic_ns(), limit_ns)
     sock = _socket(task, fd)
-    got = 0
-    for index in range(min(count, IOV_MAX)):
-        at = headers + index * abi.MMSGHDR_SIZE
-        one = flags & ~abi.MSG_WAITFORONE | (abi.MSG_DONTWAIT if got else 0)
+    single = flags & ~abi.MSG_WAITFORONE
+    while progress.count < min(count, IOV_MAX):
+        at = headers + progress.count * abi.MMSGHDR_SIZE
+        if progress.count and flags & abi.MSG_WAITFORONE:
+            single |= abi.MSG_DONTWAIT
         try:
-            done = _recvmsg(task, fd, sock, at, one)
+            done = _recvmsg(task, fd, sock, at, single)
         except SysError:
-            if got:
-                return got
-            raise
+            if progress.count == 0:
+                raise
+            break
         if done < 0:
-            return got or done
+            call.data = progress
+            return done
         write_u32(task.memory, at + abi.MSGHDR_SIZE, done)
-        got += 1
-    return got
+        progress.count += 1
+        call.done = 0
+        # As on Linux the time is looked at between messages only (recvmmsg(2), BUGS).
+        if progress.is_late(task.kernel.clock.monotonic_ns()):
+            break
+    if timeout != NULL:
+        left = max(0, progress.end_ns - task.kernel.clock.monotonic_ns())
+        task.memory.write(timeout, _TIMESPEC.pack(left // 1_000_000_000, left % 1_000_000_000))
+    return progress.count
 
 
 def _sendmsg(task: Task, fd: int, sock: Socket, at: int, flags: int) -> int:

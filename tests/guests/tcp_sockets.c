@@ -729,6 +729,12 @@ CASE(low_water_mark_of_receiving)
 	}
 	EXPECT_EQ(recv(fds[1], bytes, 64, 0), 8);
 	EXPECT_EXIT(pid, 0);
+	CHILD(pid) {
+		wait_until_asleep(getppid());
+		EXPECT_EQ(write(fds[0], "ijklmn", 6), 6);
+	}
+	EXPECT_EQ(read(fds[1], bytes, 64), 6);
+	EXPECT_EXIT(pid, 0);
 	EXPECT_EQ(write(fds[0], "abc", 3), 3);
 	sleep_ms(10);
 	EXPECT_EQ(recv(fds[1], bytes, 64, MSG_DONTWAIT), 3);

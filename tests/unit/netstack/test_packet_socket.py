@@ -5,8 +5,8 @@ import pytest
 from netstack.endpoint import Address
 from netstack.errors import NetError
 from netstack.interface import IFF_PROMISC
-from netstack.packet import OUTGOING, TO_BROADCAST, TO_HOST, TO_OTHER_HOST
-from netstack.packet_socket import ETH_P_ALL, FrameFilter, PacketEndpoint
+from netstack.packet import FrameFilter, OUTGOING, TO_BROADCAST, TO_HOST, TO_OTHER_HOST
+from netstack.packet_socket import ETH_P_ALL, PacketEndpoint
 from tests.unit.netstack.harness import Pair, ip
 from tests.unit.netstack.test_icmp4 import OUR_MAC, PEER_MAC, capture, packet
 
@@ -57,7 +57,7 @@ def test_sends_with_a_header_of_its_own_or_a_made_one():
 
 
 class FirstBytes(FrameFilter):
-    def run(self, data):
+    def run(self, data, start, end, packet, ethertype):
         return 20 if data[23] == 99 else 0
 
 

@@ -1,0 +1,56 @@
+"""SO_ATTACH_FILTER and its kind (socket(7)), for every family that has them."""
+
+from struct import Struct
+from typing import Final
+
+from mypy_extensions import mypyc_attr
+
+from netstack.bpf import INSTRUCTION, MAX_INSTRUCTIONS, BpfProgram
+from netstack.errors import NetError
+from sentry.abi import socket as abi
+from sentry.abi.errno import EINVAL, ENOENT, EPERM
+from sentry.errors import SysError
+from sentry.kernel.task import Task
+
+FILTER_OPTIONS: Final = (abi.SO_ATTACH_FILTER, abi.SO_DETACH_FILTER)
+_FILTER_PROGRAM: Final = Struct("<H6xQ")  # struct sock_fprog
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class FilterSlot:
+    """Where a socket keeps its filter."""
+
+    def __init__(self) -> None:
+        self.program: BpfProgram | None = None
+        self.is_locked = False  # SO_LOCK_FILTER
+
+    def set_option(self, task: Task, option: int, value: bytes) -> None:
+        """Do one of FILTER_OPTIONS; SysError(EPERM) if the filter is locked."""
+        program: BpfProgram | None = None
+        if option == abi.SO_ATTACH_FILTER:
+            if len(value) != _FILTER_PROGRAM.size:
+                raise SysError(EINVAL)
+            count, address = _FILTER_PROGRAM.unpack(value)
+            if not 0 < count <= MAX_INSTRUCTIONS:
+                raise SysError(EINVAL)
+            if self.is_locked:
+                raise SysError(EPERM)
+            try:
+                program = BpfProgram(task.memory.read(address, count * INSTRUCTION.size))
+            except NetError:
+                raise SysError(EINVAL) from None
+        elif self.is_locked:
+            raise SysError(EPERM)
+        elif self.program is None:
+            raise SysError(ENOENT)
+        self.program = program
+
+    def set_locked(self, is_locked: bool) -> None:
+        """SO_LOCK_FILTER: a lock stays."""
+        if self.is_locked and not is_locked:
+            raise SysError(EPERM)
+        self.is_locked = is_locked
+
+    def source(self) -> bytes:
+        """Return the instructions of the filter; none if there is no filter (SO_GET_FILTER)."""
+        return self.program.source if self.program is not None else b""
