@@ -6,7 +6,8 @@ cd "$(dirname "$0")/.."
 
 build="ca-certificates gcc libc6-dev libseccomp2 python3 python3-dev python3-seccomp python3-venv"
 run="busybox-static debootstrap"
-test="docker.io git iproute2 kmod musl musl-dev musl-tools podman procps strace util-linux"
+test="containernetworking-plugins docker.io git iproute2 kmod musl musl-dev musl-tools podman procps
+ strace util-linux"
 vm="qemu-system-x86"
 
 say() { echo "setup: $*" >&2; }

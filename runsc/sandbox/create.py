@@ -178,7 +178,7 @@ def _network(config: Config, spec: Spec, options: Options) -> "dict[str, Json]":
     if namespace.path and is_of_host(namespace.path):
         LOG.warning("the network namespace is the host's own: the container has lo alone")
         return {}
-    if only_holds_namespaces(spec.annotations):
+    if only_holds_namespaces(spec):
         return {}
     hooks = spec.hooks
     has_hooks = hooks.prestart or hooks.create_runtime or hooks.create_container

@@ -5,17 +5,22 @@ with one loopback, as containers that share a namespace are on Linux.  Who comes
 second is told so, when it is created and once more when it is started.
 """
 
+from config.oci import Spec
 from runsc.errors import ContainerNotFoundError, RunscError
 from runsc.sandbox.state import Container, container_ids, load_container
 
 # What engines call the container that only holds a pod's namespaces.
 _POD_KEYS = ("io.kubernetes.cri.container-type", "io.kubernetes.cri-o.ContainerType")
 _POD_KIND = "sandbox"
+# Podman's has no such annotation, but this program of catatonit(8)'s, which does nothing.
+_POD_PROGRAM = ["/catatonit", "-P"]
 
 
-def only_holds_namespaces(annotations: dict[str, str]) -> bool:
+def only_holds_namespaces(spec: Spec) -> bool:
     """Return whether a container stands for a pod, whose network is for the others in it."""
-    return any(annotations.get(key) == _POD_KIND for key in _POD_KEYS)
+    if any(spec.annotations.get(key) == _POD_KIND for key in _POD_KEYS):
+        return True
+    return spec.process.args == _POD_PROGRAM
 
 
 def check_free(root: str, container_id: str, inode: int) -> None:

@@ -425,12 +425,13 @@ def rule_request(
     *,
     table: int = 0,
     interface: str = "",
+    protocol: int = 0,
     transport: int = 0,
     port: int = 0,
 ) -> bytes:
     """Return a rule: a look-up in `table`, or without one a blackhole (fib_rules.h).
 
-    `transport` and `port` are what packets to it have.
+    `protocol` is who made it (RTPROT_); `transport` and `port` narrow it to packets to a port.
     """
     action = FR_ACT_TO_TBL if table else FR_ACT_BLACKHOLE
     attributes = {FRA_PRIORITY: u32(priority)}
@@ -438,12 +439,14 @@ def rule_request(
         attributes[FRA_TABLE] = u32(table)
     if interface:
         attributes[FRA_IIFNAME] = interface.encode("utf-8", "surrogateescape") + b"\0"
+    if protocol:
+        attributes[FRA_PROTOCOL] = bytes((protocol,))
     if transport:
         attributes[FRA_IP_PROTO] = bytes((transport,))
     if port:
         attributes[FRA_DPORT_RANGE] = _PORT_RANGE.pack(port, port)
-    # The table's number is in the attribute: here there is room for one byte.
-    return _RULE.pack(family, 0, 0, 0, 0, action, 0) + pack_attributes(attributes)
+    short = table if table < 256 else 0  # the attribute has all of it
+    return _RULE.pack(family, 0, 0, 0, short, action, 0) + pack_attributes(attributes)
 
 
 def local_route_request(family: int, table: int, loopback: int) -> bytes:

@@ -322,3 +322,28 @@ def test_a_capture(
     data = (tmp_path / "made" / f"{bundle.id}.pcapng").read_bytes()
     assert data.startswith(b"\x0a\x0d\x0d\x0a")
     assert data.index(b"hello") < data.index(b"HELLO")
+
+
+def test_what_is_done_for_dockers_resolver_is_undone(
+    runtime: Runtime, make_container: Make, pair: tuple[Namespace, Namespace]
+) -> None:
+    inner, _ = pair
+    configure(inner.ip)
+    before = inner.snapshot()
+    with inner.entered():
+        resolver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with resolver:
+        resolver.bind(("127.0.0.11", 0))
+        bundle = make_container("sleep 100", inner.path)
+        pid = create(runtime, bundle, NETWORK)
+        runtime("start", bundle.id).check()
+        assert "iif lo ipproto udp dport 53 lookup 53053" in inner.ip("rule")
+        with inner.entered():
+            table = Path("/proc/self/net/udp").read_text()
+        assert " 00000000:0035 " in table
+        runtime("delete", "--force", bundle.id).check()
+        os.waitpid(pid, 0)
+        assert inner.snapshot() == before
+        with inner.entered():
+            table = Path("/proc/self/net/udp").read_text()
+        assert " 00000000:0035 " not in table
