@@ -119,8 +119,8 @@ FLAGS = (
         CHOICE,
         "none",
         "Network of the container: the interfaces of its network namespace on a network stack "
-        "of its own, or the loopback device alone.",
-        choices=("sandbox", "none"),
+        "of its own, the host's stack in that namespace, or the loopback device alone.",
+        choices=("sandbox", "host", "none"),
     ),
     Flag(
         "keep-host-addresses",

@@ -167,6 +167,8 @@ def _create(config: Config, creation: Creation, bundle: str, options: Options) -
 def _network(config: Config, spec: Spec, options: Options) -> "dict[str, Json]":
     """Return what `start` has to know of the network namespace; nothing if it may pass it by."""
     namespace = spec.linux.namespace("network")
+    if config.network == "host":
+        _check_sysctls(spec)
     if config.network != "sandbox" or namespace is None:
         return {}
     if namespace.path and is_of_host(namespace.path):
@@ -178,6 +180,16 @@ def _network(config: Config, spec: Spec, options: Options) -> "dict[str, Json]":
         return {}  # it is new, and nobody has had the time to put anything into it
     keep: list[Json] = [name for name in config.keep_host_addresses.split(",") if name]
     return {"path": namespace.path, "keep": keep}
+
+
+def _check_sysctls(spec: Spec) -> None:
+    """Refuse settings of the network that would be the host's own."""
+    namespace = spec.linux.namespace("network")
+    if namespace is not None and not (namespace.path and is_of_host(namespace.path)):
+        return
+    for name in spec.linux.sysctl:
+        if name.startswith("net."):
+            raise RunscError(f"linux.sysctl: {name}: not in the host's own network namespace")
 
 
 def _close_handed(handed: Launch, options: Options) -> None:
