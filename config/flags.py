@@ -141,9 +141,9 @@ FLAGS = (
         CHOICE,
         "sandbox",
         "Network of the container: the interfaces of its network namespace on a network stack "
-        "of its own, or the loopback device alone.",
+        "of its own, the host's stack in that namespace, or the loopback device alone.",
         rule=TIGHTEN,
-        choices=("sandbox", "none"),
+        choices=("host", "sandbox", "none"),
     ),
     Flag(
         "keep-host-addresses",

@@ -78,9 +78,19 @@ def _pivot_into_nothing() -> None:
     os.chdir("/")
 
 
-def drop_privileges() -> None:
-    """Keep KEPT_CAPABILITIES, as far as there are, and no way to more."""
-    keep = hostcalls.capability_mask(KEPT_CAPABILITIES) & hostcalls.capget()[1]
+def kept_capabilities(*, uses_host_network: bool, allows_raw: bool) -> tuple[str, ...]:
+    """Return what the sandbox keeps on the host; guests are asked for their own besides."""
+    names: tuple[str, ...] = KEPT_CAPABILITIES
+    if uses_host_network:
+        names += ("CAP_NET_BIND_SERVICE",)
+        if allows_raw:
+            names += ("CAP_NET_RAW",)
+    return names
+
+
+def drop_privileges(names: tuple[str, ...] = KEPT_CAPABILITIES) -> None:
+    """Keep these capabilities, as far as there are, and no way to more."""
+    keep = hostcalls.capability_mask(names) & hostcalls.capget()[1]
     hostcalls.clear_ambient_set()
     hostcalls.drop_bounding_set(0)
     hostcalls.prctl(hostcalls.PR_SET_SECUREBITS, hostcalls.SECUREBITS_LOCKED)
@@ -97,7 +107,9 @@ def raise_descriptor_limit() -> tuple[int, int]:
     return soft, hard
 
 
-def prepare_filter(*, report_fd: int) -> HostFilter:
+def prepare_filter(
+    *, report_fd: int, uses_host_network: bool = False, allows_raw: bool = False
+) -> HostFilter:
     """Return the filter, to be loaded by `seal`; needs the libraries of the host.
 
     With `report_fd` (the debug log) a refused call is named there before the
@@ -105,7 +117,8 @@ def prepare_filter(*, report_fd: int) -> HostFilter:
     """
     if report_fd >= 0:
         hostcalls.report_refused_calls(report_fd)
-    return HostFilter(host_calls.sandbox_calls(), trap=report_fd >= 0)
+    calls = host_calls.sandbox_calls(uses_host_network=uses_host_network, allows_raw=allows_raw)
+    return HostFilter(calls, trap=report_fd >= 0)
 
 
 class ImportRefuser:

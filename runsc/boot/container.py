@@ -72,7 +72,7 @@ class Container(RequestHandler):
         loop: Loop,
         maker: ProcessMaker,
         terminals: Terminals,
-        interfaces: Interfaces,
+        interfaces: Interfaces | None,
         init: Task,
     ) -> None:
         self._kernel = kernel
@@ -91,7 +91,8 @@ class Container(RequestHandler):
             for host_fd in host_fds:
                 os.close(host_fd)
             raise RunscError("cannot start an already running container")
-        self._interfaces.add(network, host_fds)
+        if self._interfaces is not None:
+            self._interfaces.add(network, host_fds)
         self._started = True
         self._loop.start(self._init)
         for number in self._pending:

@@ -84,7 +84,7 @@ _FCNTL_COMMANDS: Final = (
     1033,  # F_ADD_SEALS
     1034,  # F_GET_SEALS
 )
-_IOCTL_COMMANDS: Final = (
+IOCTL_COMMANDS: Final = (
     0x5401,  # TCGETS: Python asks of every file that it opens whether it is a terminal
     0x5413,  # TIOCGWINSZ
     0x5414,  # TIOCSWINSZ
@@ -98,7 +98,7 @@ _PRCTL_OPTIONS: Final = (
     0x53564D41,  # PR_SET_VMA: glibc and Python name anonymous mappings where the kernel can
 )
 
-_MSG_DONTWAIT: Final = 0x40
+MSG_DONTWAIT: Final = 0x40
 
 _NO_EXEC: Final = ((Compare(2, _PROT_EXEC, 0),),)
 _BENEATH: Final = ((Compare(0, _SIGN_BIT, 0),),)
@@ -130,10 +130,10 @@ RULES: Final[dict[str, tuple[tuple[Compare, ...], ...]]] = {
     "ptrace": one_of(0, LONG, tuple(PTRACE_REQUESTS.values())),
     "fcntl": one_of(1, INT, _FCNTL_COMMANDS),
     # The kernel reads 32 bits of the command (TIOCSTI with high bits set was a hole elsewhere).
-    "ioctl": one_of(1, INT, _IOCTL_COMMANDS),
+    "ioctl": one_of(1, INT, IOCTL_COMMANDS),
     "prctl": one_of(0, INT, _PRCTL_OPTIONS),
     # With no other flag: not out of band, not to open a connection on its way (MSG_FASTOPEN).
-    "sendmsg": one_of(2, INT, (_MSG_DONTWAIT,)),
+    "sendmsg": one_of(2, INT, (MSG_DONTWAIT,)),
 }
 """Argument rules by call; they hold whichever part of the sandbox asks for the call."""
 
@@ -174,9 +174,14 @@ CONTROL_CALLS: Final = (
 )
 
 
-def merge_calls(parts: tuple[tuple[str, tuple[str, ...]], ...]) -> list[HostCall]:
-    """Return the whole allow-list: ours, and the names that each of `parts` declares."""
-    merged: dict[str, HostCall] = {}
+def merge_calls(
+    parts: tuple[tuple[str, tuple[str, ...]], ...], special: tuple[HostCall, ...] = ()
+) -> list[HostCall]:
+    """Return the whole allow-list: ours, and the names that each of `parts` declares.
+
+    A call of `special` has the rules that are given there instead of its usual ones.
+    """
+    merged: dict[str, HostCall] = {call.name: call for call in special}
     for call in INTERPRETER_CALLS + CONTROL_CALLS:
         merged.setdefault(call.name, call)
     for part, names in parts:

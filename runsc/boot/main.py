@@ -19,6 +19,7 @@ from runsc.boot import confine
 from runsc.boot.container import Container, exit_code, standard_files
 from runsc.boot.control import ControlServer
 from runsc.boot.descriptors import Descriptors, move_up, occupy_standard
+from runsc.boot.host_settings import prepare_settings
 from runsc.boot.interfaces import Interfaces
 from runsc.boot.log import BootLog
 from runsc.boot.mounts import build_namespace
@@ -39,7 +40,7 @@ from sentry.loop import Loop
 from sentry.platform import hostfiles
 from sentry.platform.hostinfo import HostInfo
 from sentry.platform.registry import make_platform
-from sentry.socket.net_setup import make_network
+from sentry.socket.net_setup import make_host_network, make_network
 from sentry.tracer import CallTracer
 
 CREATED: Final = b"\0"
@@ -60,7 +61,13 @@ class Sandbox:
             launch.log_fd, json=config.debug_log_format == "json", debug=config.debug
         )
         tracer = self._make_tracer()
-        self._host_filter = confine.prepare_filter(report_fd=launch.log_fd)
+        uses_host_network = config.network == "host"
+        self._host_filter = confine.prepare_filter(
+            report_fd=launch.log_fd,
+            uses_host_network=uses_host_network,
+            allows_raw=config.net_raw,
+        )
+        self._host_settings = prepare_settings(launch.spec) if uses_host_network else {}
         self.cpuinfo = read_file("/proc/cpuinfo")
         self.memory_total = memory_limit(launch)
         self.cpus = len(os.sched_getaffinity(0))
@@ -73,7 +80,11 @@ class Sandbox:
         self.proc_fd = confine.enter_empty_world(launch.spec.hostname)
         # A bind mount of one file is reopened through it.
         hostfiles.PROC.fd = self.proc_fd
-        confine.drop_privileges()
+        confine.drop_privileges(
+            confine.kept_capabilities(
+                uses_host_network=uses_host_network, allows_raw=config.net_raw
+            )
+        )
         self.platform = make_platform(config.platform, self.proc_fd)
         self.kernel = self._make_kernel()
         self.namespace = build_namespace(self.kernel, launch)
@@ -100,14 +111,23 @@ class Sandbox:
         kernel.memory_total = self.memory_total
         self._loader = Loader(self.platform, self._host_info)
         kernel.loader = self._loader
-        network = make_network(kernel, allows_raw=self.launch.config.net_raw)
-        apply_sysctls(network, self.launch.spec)
-        self.interfaces = Interfaces(network.stack, self.platform, self.log, self.launch.config)
-        if self.launch.capture_fd >= 0:
-            self.interfaces.capture_to(self.launch.capture_fd)
+        self.interfaces = self._make_network(kernel)
         register_memory_devices()
         register_terminals(kernel)
         return kernel
+
+    def _make_network(self, kernel: Kernel) -> Interfaces | None:
+        """Give the kernel a network; return who makes interfaces of it, None for the host's own."""
+        config = self.launch.config
+        if config.network == "host":
+            make_host_network(kernel, self._host_settings, allows_raw=config.net_raw)
+            return None
+        network = make_network(kernel, allows_raw=config.net_raw)
+        apply_sysctls(network, self.launch.spec)
+        interfaces = Interfaces(network.stack, self.platform, self.log, config)
+        if self.launch.capture_fd >= 0:
+            interfaces.capture_to(self.launch.capture_fd)
+        return interfaces
 
     def create(self) -> Container:
         """Make init, stopped before its first instruction; raise RunscError saying why not."""

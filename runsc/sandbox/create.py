@@ -173,6 +173,8 @@ def _create(config: Config, creation: Creation, bundle: str, options: Options) -
 def _network(config: Config, spec: Spec, options: Options) -> "dict[str, Json]":
     """Return what `start` has to know of the network namespace; nothing if it may pass it by."""
     namespace = spec.linux.namespace("network")
+    if config.network == "host":
+        _check_sysctls(spec)
     if config.network != "sandbox" or namespace is None:
         return {}
     if namespace.path and is_of_host(namespace.path):
@@ -193,6 +195,16 @@ def _check_network(container: Container) -> None:
     path = Fields(container.network, "network").text("path", "")
     if path:
         check_free(container.root, container.container_id, inode_of(path))
+
+
+def _check_sysctls(spec: Spec) -> None:
+    """Refuse settings of the network that would be the host's own."""
+    namespace = spec.linux.namespace("network")
+    if namespace is not None and not (namespace.path and is_of_host(namespace.path)):
+        return
+    for name in spec.linux.sysctl:
+        if name.startswith("net."):
+            raise RunscError(f"linux.sysctl: {name}: not in the host's own network namespace")
 
 
 def _close_handed(handed: Launch, options: Options) -> None:

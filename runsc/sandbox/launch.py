@@ -22,6 +22,8 @@ BOOT_MODULE = "runsc.boot.start"
 
 _AT_FDCWD = -100
 _AT_RECURSIVE = 0x8000
+_SIOCSIFFLAGS = 0x8914
+_IFF_UP = 1
 _NAMESPACES_MADE = b"\1"
 _CREATED = b"\0"
 _MAX_MESSAGE = 65536
@@ -182,11 +184,14 @@ def _prepare_child(launch: Launch, go_fd: int) -> None:
     keep.update(LOG.descriptors())
     close_others(keep)
     namespace = launch.spec.linux.namespace("network")
+    uses_host = launch.config.network == "host"
     if namespace is not None and namespace.path:
         _join_network(namespace.path)
-    else:
-        # Also where the host's network was asked for: no mode of ours uses it.
+    elif namespace is not None or not uses_host:
+        # Without --network=host also where there is to be no namespace of its own.
         hostcalls.unshare(hostcalls.CLONE_NEWNET)
+        if uses_host:
+            _raise_loopback()
     posix.write(launch.ready_fd, _NAMESPACES_MADE)
 
 
@@ -199,6 +204,19 @@ def _join_network(path: str) -> None:
             posix.close(namespace_fd)
     except OSError as error:
         raise RunscError(f"cannot join network namespace {path}: {describe(error)}") from None
+
+
+def _raise_loopback() -> None:
+    """Bring up `lo` of a new network namespace (netdevice(7))."""
+    import _socket
+    import fcntl
+    from struct import pack
+
+    asker = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM)
+    try:
+        fcntl.ioctl(asker.fileno(), _SIOCSIFFLAGS, pack("16sh22x", b"lo", _IFF_UP))
+    finally:
+        asker.close()
 
 
 def null_stdio() -> None:

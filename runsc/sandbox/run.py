@@ -48,6 +48,8 @@ def run_on_host(config: Config, args: list[str], cwd: str, *, readonly: bool) ->
         # Of what the host has mounted in its root, only where the command is to work.
         spec.mounts.append(Mount(place, "bind", place, ["bind"]))
     spec.root.readonly = readonly
+    if config.network == "host":
+        spec.linux.namespaces = [one for one in spec.linux.namespaces if one.kind != "network"]
     options = RunOptions()
     options.foreground = True
     options.ends_with_caller = True

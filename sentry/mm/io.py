@@ -41,6 +41,10 @@ class Source(ABC):
         """Return (and forget) at most `limit` of the bytes that are left."""
 
     @abstractmethod
+    def put_back(self, data: bytes) -> None:
+        """Have bytes again that `take` has just returned: all of them, or the last ones."""
+
+    @abstractmethod
     def drain_to_host(self, host_fd: int, offset: int) -> int:
         """Write to a host descriptor at `offset` (-1: its own); return the count."""
 
@@ -86,6 +90,10 @@ class BufferSource(Source):
         self._address += len(data)
         self.size -= len(data)
         return data
+
+    def put_back(self, data: bytes) -> None:
+        self._address -= len(data)
+        self.size += len(data)
 
     def drain_to_host(self, host_fd: int, offset: int) -> int:
         done = self._memory.write_to_host(host_fd, self._address, self.size, offset)
@@ -194,6 +202,15 @@ class VectorSource(Source):
                 break
         return b"".join(parts)
 
+    def put_back(self, data: bytes) -> None:
+        self.size += len(data)
+        left = len(data)
+        while left > self._done:
+            left -= self._done
+            self._index -= 1
+            self._done = self._segments[self._index][1]
+        self._done -= left
+
     def drain_to_host(self, host_fd: int, offset: int) -> int:
         # One host call, so that a writev(2) to a shared file or pipe stays whole.
         data = self.take(self.size)
@@ -234,6 +251,10 @@ class KernelSource(Source):
         self._data = self._data[limit:]
         self.size -= len(piece)
         return piece
+
+    def put_back(self, data: bytes) -> None:
+        self._data = data + self._data
+        self.size += len(data)
 
     def drain_to_host(self, host_fd: int, offset: int) -> int:
         # `size` may have been lowered since (RLIMIT_FSIZE).

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from cffi import FFI
 
-SOURCE = Path(__file__).resolve().parent / "native" / "net.c"
+NATIVE = Path(__file__).resolve().parent / "native"
+SOURCES = ("net.c", "hostsocket.c")
 
 ffibuilder = FFI()
 ffibuilder.cdef("""
@@ -22,9 +23,31 @@ struct net_frame {
 int net_send(int fd, int interface, int vnet, const struct net_frame *frame,
              const char *header, size_t header_size, const char *payload, size_t payload_size);
 long net_receive(int fd, int vnet, char *buffer, size_t room, struct net_frame *frame);
+
+struct hs_received {
+    unsigned address_size;
+    unsigned control_size;
+    int flags;
+    char address[128];
+    char control[2048];
+};
+int hs_socket(int family, int kind, int protocol);
+int hs_accept(int fd);
+int hs_bind(int fd, const char *address, unsigned size);
+int hs_connect(int fd, const char *address, unsigned size);
+int hs_listen(int fd, int backlog);
+int hs_shutdown(int fd, int how);
+int hs_name(int fd, int of_peer, char *address, unsigned room);
+long hs_send(int fd, const char *data, size_t size, const char *address, unsigned address_size,
+             const char *control, size_t control_size, int flags);
+long hs_receive(int fd, char *buffer, size_t room, int flags, struct hs_received *received);
+int hs_get_option(int fd, int level, int option, char *value, unsigned room);
+int hs_set_option(int fd, int level, int option, const char *value, unsigned size);
+int hs_ioctl(int fd, unsigned long request, char *structure);
+int hs_list_interfaces(int fd, char *list, int room);
 """)
 ffibuilder.set_source(
     "sentry.platform._net",
-    f'#line 1 "net.c"\n{SOURCE.read_text()}',
+    "\n".join(f'#line 1 "{name}"\n{(NATIVE / name).read_text()}' for name in SOURCES),
     extra_compile_args=["-O2", "-Wall", "-Wextra", "-Wno-unused-parameter"],
 )

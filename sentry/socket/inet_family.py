@@ -15,6 +15,8 @@ from sentry.abi.errno import (
 from sentry.errors import SysError
 from sentry.kernel.task import Task
 from sentry.socket.base import FAMILIES, Family, Socket
+from sentry.socket.host_family import new_host_socket
+from sentry.socket.host_network import HostNetwork
 from sentry.socket.inet_datagram import DatagramSocket
 from sentry.socket.inet_stream import StreamSocket
 from sentry.socket.net_namespace import NetworkNamespace
@@ -45,6 +47,9 @@ class InetFamily(Family):
         self.icmp = abi.IPPROTO_ICMP if number == abi.AF_INET else abi.IPPROTO_ICMPV6
 
     def create(self, task: Task, kind: int, protocol: int, flags: int) -> Socket:
+        network = task.kernel.network
+        if isinstance(network, HostNetwork):
+            return new_host_socket(task, network, self.number, kind, protocol, flags)
         namespace = namespace_of(task)
         if not 0 <= protocol < PROTOCOL_MAX:
             raise SysError(EINVAL)
@@ -98,6 +103,8 @@ class PacketFamily(Family):
     """AF_PACKET (packet(7))."""
 
     def create(self, task: Task, kind: int, protocol: int, flags: int) -> Socket:
+        if isinstance(task.kernel.network, HostNetwork):
+            raise SysError(EPERM)  # whole frames of the host's interfaces are nobody's here
         namespace = namespace_of(task)
         if not may_use_raw(task, namespace):
             raise SysError(EPERM)

@@ -5,6 +5,7 @@ from netstack.stack import ChangeListener
 from sentry.abi import socket as abi
 from sentry.kernel.kernel import Kernel
 from sentry.socket import netlink_route, proc_net, proc_sockets, sock_diag, sysctl
+from sentry.socket.host_network import HostNetwork, OwnText
 from sentry.socket.net_namespace import NetText, NetworkNamespace
 
 # Importing the module registers the protocol.
@@ -36,6 +37,26 @@ def make_network(kernel: Kernel, *, allows_raw: bool) -> NetworkNamespace:
     namespace.texts = proc_files(namespace)
     kernel.network = namespace
     return namespace
+
+
+class UnixSockets(OwnText):
+    """/proc/net/unix of a container on the host's network: its sockets are the sentry's own."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+
+    def generate(self) -> bytes:
+        return proc_sockets.unix_table(self._kernel)
+
+
+def make_host_network(
+    kernel: Kernel, settings: dict[bytes, bytes], *, allows_raw: bool
+) -> HostNetwork:
+    """Give the kernel the host's network; `settings` are what /proc/sys/net has in it."""
+    network = HostNetwork(kernel, settings, allows_raw=allows_raw)
+    network.own_texts[b"unix"] = UnixSockets(kernel)
+    kernel.network = network
+    return network
 
 
 def proc_files(namespace: NetworkNamespace) -> dict[bytes, NetText]:

@@ -35,6 +35,8 @@ from sentry.mm.io import Sink, Source
 from sentry.mm.user import write_u32
 from sentry.socket import ifreq
 from sentry.socket.base import FAMILIES, Family, Message, Socket
+from sentry.socket.host_netlink import new_host_netlink
+from sentry.socket.host_network import HostNetwork
 from sentry.socket.inet_family import namespace_of
 from sentry.socket.net_namespace import NetworkNamespace
 from sentry.socket.netlink_wire import (
@@ -405,9 +407,12 @@ class NetlinkFamily(Family):
     """AF_NETLINK."""
 
     def create(self, task: Task, kind: int, protocol: int, flags: int) -> Socket:
-        namespace = namespace_of(task)
         if kind not in (abi.SOCK_RAW, abi.SOCK_DGRAM):
             raise SysError(ESOCKTNOSUPPORT)
+        network = task.kernel.network
+        if isinstance(network, HostNetwork):
+            return new_host_netlink(task, network, kind, protocol, flags)
+        namespace = namespace_of(task)
         if protocol not in RESPONDERS:
             raise SysError(EPROTONOSUPPORT)
         made = NetlinkSocket(task, namespace, kind, protocol)

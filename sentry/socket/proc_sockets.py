@@ -3,6 +3,7 @@
 from typing import Final
 
 from sentry.abi import socket as abi
+from sentry.kernel.kernel import Kernel
 from sentry.socket.base import Socket
 from sentry.socket.net_address import as_ipv6
 from sentry.socket.net_namespace import NetText, NetworkNamespace
@@ -114,12 +115,17 @@ class UnixText(NetText):
     """/proc/net/unix."""
 
     def generate(self) -> bytes:
-        lines = [b"Num       RefCount Protocol Flags    Type St Inode Path"]
-        for sock in open_sockets(self.namespace.kernel):
-            if isinstance(sock, UnixSocket):
-                lines.append(_unix_line(sock))
-                lines += [_unix_line(waiting) for waiting in sock.pending]
-        return b"\n".join(lines) + b"\n"
+        return unix_table(self.namespace.kernel)
+
+
+def unix_table(kernel: Kernel) -> bytes:
+    """Return the contents of /proc/net/unix."""
+    lines = [b"Num       RefCount Protocol Flags    Type St Inode Path"]
+    for sock in open_sockets(kernel):
+        if isinstance(sock, UnixSocket):
+            lines.append(_unix_line(sock))
+            lines += [_unix_line(waiting) for waiting in sock.pending]
+    return b"\n".join(lines) + b"\n"
 
 
 def _unix_line(sock: UnixSocket) -> bytes:

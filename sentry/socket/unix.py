@@ -31,8 +31,9 @@ from sentry.errors import SysError
 from sentry.kernel.task import Task
 from sentry.mm.io import Sink, Source
 from sentry.mm.user import write_u32
-from sentry.socket import ifreq, unix_names
+from sentry.socket import host_ifreq, ifreq, unix_names
 from sentry.socket.base import FAMILIES, Family, Message, Socket
+from sentry.socket.host_network import HostNetwork
 from sentry.socket.in_flight import IN_FLIGHT
 from sentry.socket.net_namespace import NetworkNamespace
 from sentry.socket.unix_names import NAMES
@@ -475,6 +476,8 @@ class UnixSocket(Socket):
         network = caller.kernel.network if isinstance(caller, Task) else None
         if isinstance(network, NetworkNamespace):
             return ifreq.ioctl(network, caller, request, argument)
+        if isinstance(network, HostNetwork):
+            return host_ifreq.ioctl(network, caller, request, argument)
         return super().ioctl(caller, request, argument)
 
     def get_option(self, task: Task, level: int, option: int) -> bytes:

@@ -6,6 +6,7 @@ returned and how the process ended, as "RESULT|STATUS" (STATUS as in wait(2)).
 
 import ctypes
 import os
+import struct
 import sys
 import threading
 from types import TracebackType
@@ -18,6 +19,7 @@ from sentry import log
 LIBC = ctypes.CDLL(None, use_errno=True)
 LIBC.syscall.restype = ctypes.c_long
 AT_FDCWD = -100
+SOCK_FLAGS = 0o2004000  # SOCK_NONBLOCK, SOCK_CLOEXEC
 
 
 class Cell:
@@ -51,6 +53,77 @@ def execve() -> str:
 
 def socket() -> str:
     return syscall(41, 1, 1, 0)
+
+
+def internet_socket(family: int, kind: int, protocol: int) -> int:
+    """Return the descriptor of a socket, made as the sentry makes them."""
+    number = ctypes.c_long(41)
+    made: int = LIBC.syscall(number, family, kind | SOCK_FLAGS, protocol)
+    return made
+
+
+def internet_sockets() -> str:
+    """All that a guest may have, one after the other."""
+    kinds = ((2, 1, 6), (2, 2, 17), (10, 1, 6), (10, 2, 17), (16, 3, 0))
+    return f"{all(internet_socket(*kind) >= 0 for kind in kinds)}"
+
+
+def raw_socket() -> str:
+    return str(internet_socket(2, 3, 1) >= 0)
+
+
+def blocking_socket() -> str:
+    return syscall(41, 2, 1, 6)
+
+
+def mptcp_socket() -> str:
+    return str(internet_socket(2, 1, 262))
+
+
+def packet_socket() -> str:
+    return str(internet_socket(17, 3, 0x300))
+
+
+def diag_socket() -> str:
+    return str(internet_socket(16, 3, 4))
+
+
+def vsock_socket() -> str:
+    return str(internet_socket(40, 1, 0))
+
+
+def attach_filter() -> str:
+    return syscall(54, internet_socket(2, 2, 17), 1, 26, bytes(16), 16)
+
+
+def waiting_send() -> str:
+    return syscall(46, internet_socket(2, 2, 17), bytes(56), 0x4000)
+
+
+def fast_open() -> str:
+    return syscall(46, internet_socket(2, 1, 6), bytes(56), 0x20004040)
+
+
+def add_route() -> str:
+    return syscall(16, internet_socket(2, 2, 17), ctypes.c_long(0x890B), bytes(120))
+
+
+def set_interface_flags() -> str:
+    return syscall(16, internet_socket(2, 2, 17), ctypes.c_long(0x8914), b"lo".ljust(40, b"\0"))
+
+
+def change_of_the_network() -> str:
+    """A request that brings `lo` down passes the filter, but not the host's kernel."""
+    netlink = internet_socket(16, 3, 0)
+    body = struct.pack("<BxHiII", 0, 0, 1, 0, 1)
+    request = struct.pack("<IHHII", 16 + len(body), 16, 5, 1, 0) + body
+    part = ctypes.create_string_buffer(request, len(request))
+    vector = struct.pack("<QQ", ctypes.addressof(part), len(request))
+    vectors = ctypes.create_string_buffer(vector, len(vector))
+    header = struct.pack("<QIxxxxQQQQi4x", 0, 0, ctypes.addressof(vectors), 1, 0, 0, 0)
+    assert int(syscall(46, netlink, header, 0x4040)) == len(request)
+    answer = os.read(netlink, 4096)
+    return os.strerror(-struct.unpack_from("<i", answer, 16)[0])
 
 
 def open_path() -> str:
@@ -216,10 +289,16 @@ def confine_self(attempt: str, report_fd: int, result_fd: int) -> None:
     declared.declare(report_fd, "report")
     declared.declare(result_fd, "result")
     declared.close_others()
-    host_filter = confine.prepare_filter(report_fd=report_fd)
+    uses_host_network = "host-network" in sys.argv
+    allows_raw = "raw" in sys.argv
+    host_filter = confine.prepare_filter(
+        report_fd=report_fd, uses_host_network=uses_host_network, allows_raw=allows_raw
+    )
     CELL.proc_fd = confine.enter_empty_world("prisoner")
     declared.declare(CELL.proc_fd, "proc")
-    confine.drop_privileges()
+    confine.drop_privileges(
+        confine.kept_capabilities(uses_host_network=uses_host_network, allows_raw=allows_raw)
+    )
     if attempt == "threads_are_filtered":
         CELL.thread_pipe = os.pipe()
         CELL.answer_pipe = os.pipe()

@@ -29,6 +29,21 @@ KILLED = (
     "int80",
     "threads_are_filtered",
 )
+# With --network=host, where sockets of the internet are allowed.
+KILLED_ON_HOST_NETWORK = (
+    *KILLED,
+    "raw_socket",
+    "blocking_socket",
+    "mptcp_socket",
+    "packet_socket",
+    "diag_socket",
+    "vsock_socket",
+    "attach_filter",
+    "waiting_send",
+    "fast_open",
+    "add_route",
+    "set_interface_flags",
+)
 
 
 def attempt(*words: str) -> subprocess.CompletedProcess[str]:
@@ -56,6 +71,24 @@ def test_the_attempt_is_the_end(name: str) -> None:
     answer, status = outcome(name)
     assert answer == ""
     assert status & 0x7F == signal.SIGSYS
+
+
+@pytest.mark.parametrize("name", KILLED_ON_HOST_NETWORK)
+def test_the_attempt_is_the_end_on_the_host_network(name: str) -> None:
+    answer, status = outcome(name, "host-network")
+    assert answer == ""
+    assert status & 0x7F == signal.SIGSYS
+
+
+def test_sockets_of_the_host_network() -> None:
+    assert outcome("internet_sockets", "host-network") == ("True", 0)
+    assert outcome("raw_socket", "host-network", "raw") == ("True", 0)
+    assert outcome("packet_socket", "host-network", "raw")[1] & 0x7F == signal.SIGSYS
+
+
+def test_the_host_network_cannot_be_changed() -> None:
+    error = "Operation not permitted"
+    assert outcome("change_of_the_network", "host-network", "raw") == (error, 0)
 
 
 def test_a_refused_call_is_named_in_the_debug_log() -> None:

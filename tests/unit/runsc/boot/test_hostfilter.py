@@ -131,6 +131,72 @@ def test_the_allowed_host_calls(calls: list[HostCall], capsys: pytest.CaptureFix
     assert len({call.name for call in calls}) == len(calls)
 
 
+def test_what_the_host_network_adds() -> None:
+    """--network=host widens the fence by this much, --net-raw by two lines more."""
+    usual = described(sandbox_calls())
+    wide = described(sandbox_calls(uses_host_network=True))
+    # A rule a line: the options are many.
+    lines = [
+        f"{name} {rule}".strip()
+        for name, _, rules in (line.partition(" ") for line in wide if line not in usual)
+        for rule in rules.split(" or ")
+    ]
+    text = (Path(__file__).parent / "host_network_calls.txt").read_text()
+    assert lines == text.splitlines()
+    gone = {line.partition(" ")[0] for line in usual if line not in wide}
+    assert gone == {"getsockopt", "ioctl", "sendmsg"}, "calls with other rules"
+    raw = described(sandbox_calls(uses_host_network=True, allows_raw=True))
+    (socket_line,) = [line for line in raw if line not in wide]
+    assert socket_line.split(" or ")[-2:] == [
+        "a0&0xffffffff==0x2 and a1&0xffffffff==0x80803 and a2&0xffffff00==0x0",
+        "a0&0xffffffff==0xa and a1&0xffffffff==0x80803 and a2&0xffffff00==0x0",
+    ]
+
+
+@pytest.mark.parametrize("allows_raw", [False, True])
+def test_the_program_of_the_host_network_means_what_is_declared(*, allows_raw: bool) -> None:
+    calls = sandbox_calls(uses_host_network=True, allows_raw=allows_raw)
+    program = compiled(calls)
+    chosen = random.Random(7)
+    for call in calls:
+        number = number_of(call.name)
+        values = interesting_values(call)
+        for _ in range(100):
+            arguments = tuple(chosen.choice(values) for _ in range(6))
+            assert verdict(program, number, arguments) == expected(call, arguments), call.name
+        for rule in call.rules:
+            arguments = [0] * 6
+            for compare in rule:
+                arguments[compare.argument] = compare.value
+            assert verdict(program, number, tuple(arguments)) == bpf.RET_ALLOW, call.name
+    allowed = {number_of(call.name) for call in calls}
+    for number in range(600):
+        if number not in allowed:
+            assert verdict(program, number) == bpf.RET_KILL_PROCESS, number
+    beyond = {"socket", "bind", "connect", "listen"}
+    assert {call.name for call in calls}.isdisjoint(set(FORBIDDEN) - beyond)
+
+
+def test_which_sockets_of_the_host_network_are_allowed() -> None:
+    program = compiled(sandbox_calls(uses_host_network=True))
+    flags = 0o2004000
+    allowed = {
+        (family, kind, protocol)
+        for family in range(46)
+        for kind in range(11)
+        for protocol in (*range(256), 262)
+        if verdict(program, number_of("socket"), (family, kind | flags, protocol)) == bpf.RET_ALLOW
+    }
+    assert allowed == {
+        *((family, 1, 6) for family in (2, 10)),
+        *((family, 2, 17) for family in (2, 10)),
+        (2, 2, 1),
+        (10, 2, 58),
+        (16, 2, 0),
+        (16, 3, 0),
+    }
+
+
 # Which arguments are directory descriptors, by the calls' man pages.
 AT_CALLS = {
     "openat": (0,),
