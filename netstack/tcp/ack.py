@@ -35,7 +35,8 @@ def on_acknowledgment(connection: Connection, segment: Segment, now: int) -> boo
         challenge(connection, now)
         return False
     if ack < una:
-        if ack < una - max(connection.max_window, 65535):
+        # Nothing can be acknowledged that was never sent, however old (tcp_ack).
+        if ack < una - min(connection.max_window, connection.bytes_acked):
             challenge(connection, now)
             return False
         if segment.sack is not None and connection.has_sack:
@@ -132,10 +133,8 @@ def advance(connection: Connection, ack: int, info: AckInfo, now: int) -> None:
     connection.first_timeout_ns = 0
     connection.duplicate_acks = 0
     connection.rtt.backoff = 0
-    queue = connection.send_queue
-    before = queue.start
-    queue.acknowledge(ack)
-    connection.bytes_acked += queue.start - before
+    connection.send_queue.acknowledge(ack)
+    connection.bytes_acked += info.acked
     if connection.urgent_end <= ack:
         connection.urgent_end = NOT_SEQUENCE
     guessed = connection.guessed_mtu_ns

@@ -24,6 +24,7 @@ from netstack.errors import (
     ALREADY_CONNECTING,
     BROKEN_PIPE,
     CONNECTION_ABORTED,
+    CONNECTION_RESET,
     FAMILY,
     INVALID,
     NOT_CONNECTED,
@@ -36,10 +37,11 @@ from netstack.tcp.endpoint_options import TcpOptionUser
 from netstack.tcp.info import TcpInfo, fill
 from netstack.tcp.listener import TcpListener
 from netstack.tcp.protocol import TcpProtocol
-from netstack.tcp.send import push
+from netstack.tcp.send import end_of_stream, push
 from netstack.tcp.states import (
     CLOSE_WAIT,
     CLOSED,
+    CLOSING,
     ESTABLISHED,
     FIN_WAIT1,
     FIN_WAIT2,
@@ -79,6 +81,7 @@ class TcpEndpoint(TcpOptionUser):
         self.listening: TcpListener | None = None
         self._events = EndpointEvents(self)
         self._connect_pending = False  # connect has not yet told how it ended
+        self._pending_error = 0  # of a connection that disconnect ended
         self._closed = False
 
     # Addresses.
@@ -157,9 +160,8 @@ class TcpEndpoint(TcpOptionUser):
                     self.connection = None
                     raise NetError(connection.error or CONNECTION_ABORTED)
                 return True
-            if connection.state != CLOSED:
-                raise NetError(ALREADY_CONNECTED)
-            self.connection = None
+            # Even when it is over: it takes disconnect to make the endpoint a fresh one.
+            raise NetError(ALREADY_CONNECTED)
         host = address.host
         self._check_family(host)
         if not any(host):
@@ -179,7 +181,10 @@ class TcpEndpoint(TcpOptionUser):
             self.listening = None
         connection = self.connection
         if connection is not None and connection.state != CLOSED:
-            self.protocol.reset(connection, self._now())
+            if needs_reset(connection):
+                self.protocol.reset(connection, self._now())
+            if needs_reset(connection) or connection.state == SYN_SENT:
+                self._pending_error = CONNECTION_RESET  # as tcp_disconnect leaves it
             connection.listener = NO_LISTENER
             connection.finish()
         self.connection = None
@@ -389,7 +394,7 @@ class TcpEndpoint(TcpOptionUser):
         connection = self.connection
         if connection is None:
             return False
-        return connection.state in (FIN_WAIT1, 11, LAST_ACK)
+        return connection.state in (FIN_WAIT1, CLOSING, LAST_ACK)
 
     def close(self) -> None:
         """Called once; what was written is still sent, unless SO_LINGER or unread data forbid."""
@@ -421,7 +426,8 @@ class TcpEndpoint(TcpOptionUser):
             connection.finish()
         elif self.options.linger_enabled and self.options.linger_seconds == 0:
             protocol.counters.TCPAbortOnData += 1
-            protocol.reset(connection, now)
+            if needs_reset(connection):
+                protocol.reset(connection, now)
             connection.finish()
         elif not protocol.become_orphan(connection):
             protocol.reset(connection, now)
@@ -440,7 +446,7 @@ class TcpEndpoint(TcpOptionUser):
             return EVENT_IN if listener.accept_queue else 0
         connection = self.connection
         if connection is None:
-            return EVENT_OUT | EVENT_HUP
+            return EVENT_OUT | EVENT_HUP | (EVENT_ERR if self._pending_error else 0)
         events = EVENT_ERR if connection.error else 0
         state = connection.state
         if state == CLOSED or (connection.read_shut and connection.write_shut):
@@ -465,8 +471,10 @@ class TcpEndpoint(TcpOptionUser):
 
     def take_error(self) -> int:
         connection = self.connection
-        if connection is None:
-            return super().take_error()
+        if connection is None or self._pending_error:
+            error = self._pending_error
+            self._pending_error = 0
+            return error
         error = connection.error
         connection.error = 0
         return error
@@ -484,6 +492,17 @@ class TcpEndpoint(TcpOptionUser):
             info.unacked = len(listener.accept_queue)
             info.sacked = listener.backlog
         return info
+
+
+def needs_reset(connection: Connection) -> bool:
+    """Return whether the peer is told that we abort (tcp_need_reset).
+
+    In CLOSING and LAST_ACK it has heard everything, unless something is still to be sent.
+    """
+    state = connection.state
+    if state in (CLOSING, LAST_ACK):
+        return connection.snd_nxt < end_of_stream(connection)
+    return state != SYN_SENT
 
 
 def queue_fin(connection: Connection, now: int) -> None:

@@ -144,7 +144,7 @@ class TcpProtocol(Transport):
         if isn < 0:
             return
         if self._find_listener(packet, entry.key) is None:
-            self.answer_with_reset(packet, segment)
+            self.time_waits.acknowledge(entry, now)
             return
         self.time_waits.remove(entry)
         self._on_stranger(segment, packet, entry.key, isn, now)

@@ -93,8 +93,9 @@ def keep_out_of_order(connection: Connection, start: int, data: bytes, fin: bool
     connection.ack_now = True
     connection.quick_acks = max(connection.quick_acks, 2)
     counters = connection.protocol.counters
+    fin_at = start + len(data)
     if fin:
-        connection.fin_behind_hole = start + len(data)
+        data += b"\0"  # the FIN takes a number, which is reported like a byte
     if not data:
         return
     connection.out_of_order += 1
@@ -102,6 +103,8 @@ def keep_out_of_order(connection: Connection, start: int, data: bytes, fin: bool
     report_known_part(connection, start, len(data))
     if not connection.reassembly.add(start, data, max(connection.options.receive_buffer, 4096)):
         counters.TCPOFODrop += 1
+    elif fin and not 0 <= connection.fin_behind_hole < fin_at:
+        connection.fin_behind_hole = fin_at
 
 
 def report_known_part(connection: Connection, start: int, size: int) -> None:
@@ -116,11 +119,15 @@ def report_known_part(connection: Connection, start: int, size: int) -> None:
 
 def fill_hole(connection: Connection, now: int) -> bool:
     """Take what follows from behind the hole; return whether the FIN is reached."""
+    connection.ack_now = True  # the sender should know at once (RFC 5681, 4.2)
+    fin_at = connection.fin_behind_hole
     for data in connection.reassembly.take(connection.rcv_nxt):
+        if connection.rcv_nxt <= fin_at < connection.rcv_nxt + len(data):
+            if fin_at > connection.rcv_nxt:
+                append(connection, data[: fin_at - connection.rcv_nxt], now)
+            return True
         append(connection, data, now)
-    # The sender should know at once (RFC 5681, 4.2).
-    connection.ack_now = True
-    return connection.fin_behind_hole == connection.rcv_nxt
+    return False
 
 
 def take_fin(connection: Connection) -> None:
@@ -304,6 +311,8 @@ def note_ecn(connection: Connection, segment: Segment, packet: InPacket) -> None
     """Look at the congestion bits of a packet with data."""
     if segment.flags & CWR:
         connection.ecn_demand = False
+        if segment.end > segment.start:
+            connection.ack_now = True  # the peer's window may be down to one segment
     if packet.tos & 3 == CONGESTION_EXPERIENCED and segment.end > segment.start:
         if not connection.ecn_demand:
             connection.ack_now = True

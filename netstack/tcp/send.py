@@ -214,8 +214,8 @@ def send_syn(connection: Connection, now: int) -> None:
         flags |= ACK
         if connection.has_ecn:
             flags |= ECE
-    elif connection.has_ecn and connection.syn_retransmits < 2:
-        flags |= ECE | CWR  # RFC 3168, 6.1.1; given up when the SYN is lost again and again
+    elif connection.has_ecn and connection.syn_retransmits == 0:
+        flags |= ECE | CWR  # RFC 3168, 6.1.1; given up when the SYN is lost (6.1.1.1)
     scale = connection.rcv_wscale if settings.window_scaling else -1
     has_timestamps = settings.timestamps
     if answers:
