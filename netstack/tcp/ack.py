@@ -52,6 +52,7 @@ def on_acknowledgment(connection: Connection, segment: Segment, now: int) -> boo
             # The peer answers; push decides anew whether a probe is needed.
             if window_changed and connection.snd_wnd:
                 connection.stop_retransmit()
+                connection.rtt.backoff = 0
             elif not connection.snd_wnd:
                 connection.window_full_since = now
         return True
@@ -78,20 +79,22 @@ def on_acknowledgment(connection: Connection, segment: Segment, now: int) -> boo
 
 
 def update_window(connection: Connection, segment: Segment) -> bool:
-    """Take SEG.WND unless the segment is older than the one that set SND.WND (SND.WL1, WL2)."""
+    """Take SEG.WND unless the segment is older than the one that set SND.WND (SND.WL1, WL2).
+
+    Return whether it was taken: then the segment counts as no duplicate, as on
+    Linux.  Of two with the same numbers the one with the larger window is newer.
+    """
     window = segment.window
     if not segment.flags & SYN:
         window <<= connection.snd_wscale
     if not (
         segment.ack > connection.snd_una
         or segment.seq > connection.snd_wl1
-        or (segment.seq == connection.snd_wl1 and window != connection.snd_wnd)
+        or (segment.seq == connection.snd_wl1 and (window > connection.snd_wnd or not window))
     ):
         return False
     connection.snd_wl1 = segment.seq
     connection.snd_wl2 = segment.ack
-    if window == connection.snd_wnd:
-        return False
     connection.snd_wnd = window
     if window > connection.max_window:
         connection.max_window = window
@@ -132,7 +135,6 @@ def advance(connection: Connection, ack: int, info: AckInfo, now: int) -> None:
     connection.retransmits = 0
     connection.first_timeout_ns = 0
     connection.duplicate_acks = 0
-    connection.rtt.backoff = 0
     connection.send_queue.acknowledge(ack)
     connection.bytes_acked += info.acked
     if connection.urgent_end <= ack:

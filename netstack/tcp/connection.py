@@ -21,7 +21,7 @@ from netstack.tcp.receive_queue import Reassembly, ReceiveQueue
 from netstack.tcp.rtt import RttEstimator
 from netstack.tcp.scoreboard import Scoreboard
 from netstack.tcp.send_queue import SendQueue
-from netstack.tcp.settings import DEFAULT_MSS_4, INITIAL_WINDOW, MIN_MSS
+from netstack.tcp.settings import DEFAULT_MSS_4, DELAYED_ACK, INITIAL_WINDOW, MIN_MSS
 from netstack.tcp.states import CA_OPEN, CLOSED, MS, NAMES, RTX_NONE
 
 if TYPE_CHECKING:
@@ -139,6 +139,7 @@ class Connection(Flow):
         self.dsack: tuple[int, int] | None = None  # to be reported once (RFC 2883)
         self.ack_now = False
         self.quick_acks = 0
+        self.ack_timeout = DELAYED_ACK  # how long an acknowledgment may wait, adapted to the peer
         self.is_interactive = False  # answers go with data: acknowledgments may wait
         self.last_received_ns = 0
         self.urgent_state = URGENT_NONE

@@ -55,6 +55,7 @@ class TcpOptionUser(Endpoint):
         """TCP_QUICKACK: acknowledge at once for a while, or rather late."""
         connection = self.connection
         if connection is None or connection.state == CLOSED:
+            self.options.quickack = on
             return
         connection.is_interactive = not on
         if not on:
@@ -66,7 +67,9 @@ class TcpOptionUser(Endpoint):
 
     def is_quickack(self) -> bool:
         """Return what TCP_QUICKACK reads as."""
-        return self.connection is None or not self.connection.is_interactive
+        if self.connection is None:
+            return self.options.quickack
+        return not self.connection.is_interactive
 
     def set_keepalive(self, on: bool, idle: int = 0, interval: int = 0, count: int = 0) -> None:
         """SO_KEEPALIVE, and TCP_KEEPIDLE, TCP_KEEPINTVL (nanoseconds), TCP_KEEPCNT; 0: as it is."""

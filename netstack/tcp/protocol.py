@@ -389,6 +389,7 @@ class TcpProtocol(Transport):
             self.settings, connection.options, connection.advertised_mss()
         )
         connection.has_ecn = connection.options.ecn == 1
+        connection.is_interactive = not connection.options.quickack
         connection.peer_mss = DEFAULT_MSS_4
         connection.state = SYN_SENT
         self.counters.ActiveOpens += 1

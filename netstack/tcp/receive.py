@@ -13,7 +13,7 @@ from netstack.tcp.connection import (
 )
 from netstack.tcp.options import TcpOptions
 from netstack.tcp.send import send_ack
-from netstack.tcp.settings import DELAYED_ACK, TcpSettings
+from netstack.tcp.settings import DELAYED_ACK, DELAYED_ACK_MAX, TcpSettings
 from netstack.tcp.states import MS
 from netstack.wire.seq import difference
 from netstack.wire.tcp import CWR, FIN, MAX_WINDOW_SCALE, URG, Segment
@@ -206,9 +206,33 @@ def after_data(connection: Connection, now: int) -> None:
         pending > connection.rcv_mss and window_may_move(connection)
     ):
         send_ack(connection, now)
-    elif not connection.ack_deadline:
-        connection.ack_deadline = now + DELAYED_ACK
-        connection.wake_at(connection.ack_deadline)
+    else:
+        delay_ack(connection, now)
+
+
+def delay_ack(connection: Connection, now: int) -> None:
+    """Let the acknowledgment wait for data to go with (tcp_send_delayed_ack)."""
+    wait = connection.ack_timeout
+    deadline = now + min(wait, max(connection.rtt.srtt, DELAYED_ACK), DELAYED_ACK_MAX)
+    if connection.ack_deadline:
+        if connection.ack_deadline <= now + wait // 4:
+            send_ack(connection, now)  # it would go soon anyway
+            return
+        deadline = min(deadline, connection.ack_deadline)
+    connection.ack_deadline = deadline
+    connection.wake_at(deadline)
+
+
+def learn_pace(connection: Connection, now: int) -> None:
+    """Adapt the delay of acknowledgments to how data arrives (tcp_event_data_recv)."""
+    gap = now - connection.last_received_ns
+    timeout = connection.ack_timeout
+    if gap <= DELAYED_ACK // 2:
+        connection.ack_timeout = timeout // 2 + DELAYED_ACK // 2
+    elif gap < timeout:
+        connection.ack_timeout = min(timeout // 2 + gap, connection.rtt.rto)
+    elif gap > connection.rtt.rto:
+        enter_quick_mode(connection, MAX_QUICK_ACKS)
 
 
 def window_may_move(connection: Connection) -> bool:
@@ -222,6 +246,7 @@ def enter_quick_mode(connection: Connection, most: int) -> None:
     segments = connection.receive_window() // (2 * max(connection.rcv_mss, 1))
     connection.quick_acks = max(connection.quick_acks, min(max(segments, 2), most))
     connection.is_interactive = False
+    connection.ack_timeout = DELAYED_ACK
 
 
 def after_read(connection: Connection, now: int) -> None:

@@ -8,7 +8,14 @@ from netstack.tcp.ack import challenge, make_room, on_acknowledgment
 from netstack.tcp.connection import Connection
 from netstack.tcp.send import push, send_ack, send_syn
 from netstack.tcp.send_queue import SendQueue
-from netstack.tcp.settings import DEFAULT_MSS_4, DEFAULT_MSS_6, MIN_MSS, PAWS_IDLE, SYN_AGAIN
+from netstack.tcp.settings import (
+    DEFAULT_MSS_4,
+    DEFAULT_MSS_6,
+    DELAYED_ACK_MAX,
+    MIN_MSS,
+    PAWS_IDLE,
+    SYN_AGAIN,
+)
 from netstack.tcp.states import (
     CLOSE_WAIT,
     CLOSED,
@@ -74,9 +81,8 @@ def take_text(connection: Connection, segment: Segment, packet: InPacket, now: i
             connection.protocol.answer_with_reset(packet, segment)
             connection.fail(CONNECTION_RESET)
             return False
-    long_ago = now - connection.last_received_ns > connection.rtt.rto
-    if connection.last_received_ns and long_ago:
-        receive.enter_quick_mode(connection, receive.MAX_QUICK_ACKS)
+    if connection.last_received_ns and segment.end > segment.start:
+        receive.learn_pace(connection, now)
     if connection.has_timestamps and segment.has_timestamps:
         receive.note_timestamp_rtt(connection, segment, now)
     receive.take_urgent(connection, segment, packet)
@@ -303,12 +309,14 @@ def in_syn_sent(connection: Connection, segment: Segment, packet: InPacket, now:
         return
     agree(connection, segment, now)
     if flags & ACK:
+        # The user wants the acknowledgment to go with data (tcp(7), TCP_QUICKACK).
+        waits = connection.is_interactive or connection.options.defer_accept > 0
         connection.snd_una = segment.ack
         connection.bytes_acked += 1
         measure_handshake(connection, segment, now)
         connection.has_ecn = connection.has_ecn and flags & (ECE | CWR) == ECE
         establish(connection, segment, now)
-        finish_text(connection, segment, packet, now)
+        finish_text(connection, segment, packet, now, waits)
         return
     # Both sides open at once.
     connection.state = SYN_RECEIVED
@@ -319,7 +327,9 @@ def in_syn_sent(connection: Connection, segment: Segment, packet: InPacket, now:
     connection.set_retransmit(RTX_TIMEOUT, now + connection.rtt.timeout())
 
 
-def finish_text(connection: Connection, segment: Segment, packet: InPacket, now: int) -> None:
+def finish_text(
+    connection: Connection, segment: Segment, packet: InPacket, now: int, waits: bool
+) -> None:
     """Take what a SYN-ACK brings beside itself, acknowledge it, and send what waits."""
     segment.seq += 1
     segment.flags &= ~SYN
@@ -328,7 +338,12 @@ def finish_text(connection: Connection, segment: Segment, packet: InPacket, now:
             return
     if connection.send_queue.end > connection.snd_nxt:
         push(connection, now)
-    if connection.rcv_nxt > connection.last_ack_sent:
+    if connection.rcv_nxt <= connection.last_ack_sent:
+        return
+    if waits and not connection.fin_received:
+        connection.ack_deadline = now + DELAYED_ACK_MAX
+        connection.wake_at(connection.ack_deadline)
+    else:
         send_ack(connection, now)
 
 

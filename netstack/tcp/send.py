@@ -7,7 +7,7 @@ from netstack.packet import OutPacket
 from netstack.stack import RoomListener
 from netstack.tcp.connection import MAX_PACKET, Connection
 from netstack.tcp.scoreboard import Sent
-from netstack.tcp.settings import CORK_TIME
+from netstack.tcp.settings import CORK_TIME, DELAYED_ACK
 from netstack.tcp.states import (
     CA_CWR,
     CA_OPEN,
@@ -190,6 +190,8 @@ def acknowledged(connection: Connection, now: int) -> None:
     connection.last_ack_sent = connection.rcv_nxt
     if connection.quick_acks:
         connection.quick_acks -= 1
+        if connection.quick_acks == 0:
+            connection.ack_timeout = DELAYED_ACK
 
 
 def send_ack(connection: Connection, now: int) -> None:
@@ -301,13 +303,10 @@ def transmit(connection: Connection, start: int, end: int, now: int) -> bool:
         connection.bytes_sent += len(payload)
         if len(payload) % mss:
             connection.small_end = data_end
-        if now - connection.last_received_ns < DELAYED_REPLY:
+        if now - connection.last_received_ns < connection.ack_timeout:
             connection.is_interactive = True
     connection.last_sent_ns = now
     return True
-
-
-DELAYED_REPLY: Final = 40 * MS
 
 
 # Retransmissions.
@@ -323,6 +322,8 @@ def resend(connection: Connection, sent: Sent, now: int, limit: int) -> bool:
     if sent.end - sent.start > max(size, 1):
         # A FIN behind full data goes with it, or alone.
         board.split(board.index_of(sent), sent.start + max(size, 1))
+    else:
+        collapse(connection, sent, min(size, mss))
     if not transmit(connection, sent.start, sent.end, now):
         return False
     count = connection.packets(sent.end - sent.start)
@@ -336,6 +337,25 @@ def resend(connection: Connection, sent: Sent, now: int, limit: int) -> bool:
     if connection.ca_state in (CA_RECOVERY, CA_CWR):
         connection.prr_out += sent.end - sent.start
     return True
+
+
+def collapse(connection: Connection, sent: Sent, space: int) -> None:
+    """Let small segments go again in one of up to `space` bytes (tcp_retrans_try_collapse)."""
+    board = connection.scoreboard
+    fin_seq = connection.fin_seq
+    index = -1
+    while sent.end - sent.start < space:
+        if index < 0:
+            index = board.index_of(sent)
+        if index + 1 >= len(board.items):
+            return
+        following = board.items[index + 1]
+        data_end = following.end
+        if data_end > fin_seq >= 0:
+            data_end = fin_seq  # a FIN takes no room
+        if following.sacked or data_end - sent.start > space:
+            return
+        board.absorb_next(index)
 
 
 def resend_lost(connection: Connection, now: int) -> bool:

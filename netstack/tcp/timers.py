@@ -16,7 +16,7 @@ from netstack.tcp.send import (
     send_range,
     send_syn,
 )
-from netstack.tcp.settings import TCP_RTO_MAX, TCP_RTO_MIN
+from netstack.tcp.settings import DELAYED_ACK, TCP_RTO_MAX, TCP_RTO_MIN
 from netstack.tcp.states import (
     CLOSED,
     FIN_WAIT2,
@@ -75,7 +75,11 @@ def arm_next(connection: Connection) -> None:
 
 def on_delayed_ack(connection: Connection, now: int) -> None:
     """No data of ours came to carry the acknowledgment."""
-    connection.is_interactive = False
+    if connection.is_interactive:
+        connection.is_interactive = False
+        connection.ack_timeout = DELAYED_ACK
+    else:
+        connection.ack_timeout = min(connection.ack_timeout * 2, connection.rtt.rto)
     connection.protocol.counters.DelayedACKs += 1
     send_ack(connection, now)
 

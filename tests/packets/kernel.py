@@ -634,6 +634,7 @@ def run_apart(path: Path, name: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--jobs", type=int, default=8)
+    parser.add_argument("--directory", type=Path, default=Path(__file__).parent)
     parser.add_argument("--one", nargs=2)
     parser.add_argument("words", nargs="*")
     arguments = parser.parse_args()
@@ -642,7 +643,7 @@ def main() -> None:
         print(run_here(next(script for script in load(Path(path)) if script.name == name)))
         return
     wanted: list[tuple[Path, str]] = []
-    for path in sorted(Path(__file__).parent.glob("*.tcp")):
+    for path in sorted(arguments.directory.glob("*.tcp")):
         for script in load(path):
             if not arguments.words or any(word in script.name for word in arguments.words):
                 wanted.append((path, script.name))
