@@ -247,7 +247,7 @@ class TcpListener:
         if flags & ACK and segment.ack != (request.iss + 1) & 0xFFFFFFFF:
             protocol.answer_with_reset(packet, segment)
             return
-        if is_old or offset + segment.size() < 0 or offset > request.window:
+        if is_old or not is_in_window(offset, segment.size(), request.window):
             if is_old:
                 protocol.counters.PAWSEstab += 1
             if not flags & RST:
@@ -453,6 +453,13 @@ class TcpListener:
             connection = self.accept_queue.popleft()
             self.protocol.reset(connection, now)
             connection.finish()
+
+
+def is_in_window(offset: int, size: int, window: int) -> bool:
+    """Return whether a segment of `size` numbers from `offset` on is acceptable (tcp_in_window)."""
+    if offset == 0 or (offset == window and size == 0):
+        return True
+    return offset < window and offset + size > 0
 
 
 def defer_seconds_to_count(seconds: int) -> int:

@@ -70,8 +70,9 @@ def take_text(connection: Connection, segment: Segment, packet: InPacket, now: i
     state = connection.state
     if state not in (ESTABLISHED, FIN_WAIT1, FIN_WAIT2):
         # The peer's FIN came already; this can only be something old.
-        if segment.seq + segment.size() <= connection.rcv_nxt:
-            connection.ack_now = True
+        end = segment.seq + segment.size()
+        if end <= connection.rcv_nxt:
+            receive.note_duplicate(connection, segment.seq, end)
         return True
     if connection.read_shut and state != ESTABLISHED:
         data_end = segment.seq + segment.end - segment.start
@@ -232,7 +233,7 @@ def challenge_syn(connection: Connection, now: int) -> None:
 def acknowledge_unacceptable(connection: Connection, segment: Segment, now: int) -> None:
     """Send the acknowledgment that 3.10.7.4 asks for."""
     end = segment.seq + segment.size()
-    if segment.end > segment.start and segment.seq < connection.rcv_nxt:
+    if segment.size() and segment.seq < connection.rcv_nxt:
         receive.note_duplicate(connection, segment.seq, min(end, connection.rcv_nxt))
     send_ack(connection, now)
 
