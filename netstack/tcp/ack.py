@@ -6,7 +6,7 @@ from netstack.endpoint import EVENT_OUT
 from netstack.tcp import recovery
 from netstack.tcp.connection import NOT_SEQUENCE, Connection
 from netstack.tcp.recovery import AckInfo
-from netstack.tcp.send import arm_retransmit, send_ack
+from netstack.tcp.send import arm_retransmit, end_of_stream, send_ack
 from netstack.tcp.states import (
     CA_LOSS,
     CA_OPEN,
@@ -48,13 +48,8 @@ def on_acknowledgment(connection: Connection, segment: Segment, now: int) -> boo
     board = connection.scoreboard
     if board.is_empty():
         connection.probes = 0
-        if connection.rtx_kind == RTX_WINDOW_PROBE:
-            # The peer answers; push decides anew whether a probe is needed.
-            if window_changed and connection.snd_wnd:
-                connection.stop_retransmit()
-                connection.rtt.backoff = 0
-            elif not connection.snd_wnd:
-                connection.window_full_since = now
+        if connection.rtx_kind == RTX_WINDOW_PROBE and connection.snd_nxt < end_of_stream(connection):
+            on_probe_answer(connection, now)
         return True
     info = AckInfo(una)
     info.flight_before = connection.in_flight()
@@ -76,6 +71,19 @@ def on_acknowledgment(connection: Connection, segment: Segment, now: int) -> boo
         make_room(connection)
     rearm(connection, info, now)
     return True
+
+
+def on_probe_answer(connection: Connection, now: int) -> None:
+    """The peer's window may have opened (tcp_ack_probe)."""
+    left = end_of_stream(connection) - connection.snd_nxt
+    room = connection.snd_una + connection.snd_wnd - connection.snd_nxt
+    if not connection.snd_wnd:
+        connection.window_full_since = now
+    if room >= min(left, connection.mss):
+        connection.stop_retransmit()  # push sends it
+        connection.rtt.backoff = 0
+    else:
+        connection.set_retransmit(RTX_WINDOW_PROBE, now + connection.rtt.timeout())
 
 
 def update_window(connection: Connection, segment: Segment) -> bool:

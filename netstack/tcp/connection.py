@@ -116,6 +116,7 @@ class Connection(Flow):
         self.fin_seq = NOT_SEQUENCE  # of our FIN, once it is queued
         self.small_end = 0  # end of the last small segment (Minshall)
         self.urgent_end = NOT_SEQUENCE  # behind the last urgent byte that was written
+        self.overrides_cork = False  # for what was written before TCP_NODELAY was set
         self.more_follows = False  # MSG_MORE at the last write
         self.last_sent_ns = 0  # of the last data
         self.cwnd_limited = False
@@ -375,7 +376,7 @@ class Connection(Flow):
         size = self.send_queue.size()
         if self.options.notsent_low_water:
             unsent = self.send_queue.end - max(self.snd_nxt, self.send_queue.start)
-            if unsent >= self.options.notsent_low_water:
+            if 2 * unsent >= self.options.notsent_low_water:
                 return False
         return self.options.send_buffer - size >= size // 2 and size < self.options.send_buffer
 

@@ -42,8 +42,12 @@ class TcpOptionUser(Endpoint):
     def set_nodelay(self, on: bool) -> None:
         """TCP_NODELAY."""
         self.options.nodelay = on
-        if on:
+        connection = self.connection
+        if on and connection is not None:
+            # What waits goes even if the socket is corked (tcp(7)).
+            connection.overrides_cork = True
             self._push()
+            connection.overrides_cork = False
 
     def set_cork(self, on: bool) -> None:
         """TCP_CORK."""

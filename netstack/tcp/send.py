@@ -478,6 +478,8 @@ def next_size(connection: Connection, largest: int, options_size: int, end: int)
     if window_room < min(mss, available) and not (is_fin_only and connection.snd_wnd > 0):
         return 0
     size = min(available, max(cwnd_room, mss), largest)
+    if connection.fin_seq == connection.snd_nxt + size and not is_fin_only:
+        size += 1  # the FIN goes with the last data, however full the segment is
     if not is_fin_only:
         # A FIN takes no room in the window that would have to be waited for.
         data = connection.send_queue.end - connection.snd_nxt
@@ -514,9 +516,11 @@ def full_segments(
 
 def must_wait(connection: Connection, in_flight: int) -> bool:
     """Return whether a segment that is not full has to wait (RFC 9293, 3.7.4; Minshall)."""
+    if connection.urgent_end > connection.snd_una or connection.overrides_cork:
+        return False
     if connection.options.cork or connection.more_follows:
         return True
-    if connection.options.nodelay or connection.urgent_end > connection.snd_nxt:
+    if connection.options.nodelay:
         return False
     if connection.scoreboard.is_empty():
         return False
