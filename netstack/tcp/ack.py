@@ -6,7 +6,7 @@ from netstack.endpoint import EVENT_OUT
 from netstack.tcp import recovery
 from netstack.tcp.connection import NOT_SEQUENCE, Connection
 from netstack.tcp.recovery import AckInfo
-from netstack.tcp.send import arm_retransmit, send_ack
+from netstack.tcp.send import arm_retransmit, end_of_stream, send_ack
 from netstack.tcp.states import (
     CA_LOSS,
     CA_OPEN,
@@ -35,7 +35,8 @@ def on_acknowledgment(connection: Connection, segment: Segment, now: int) -> boo
         challenge(connection, now)
         return False
     if ack < una:
-        if ack < una - max(connection.max_window, 65535):
+        # Nothing can be acknowledged that was never sent, however old (tcp_ack).
+        if ack < una - min(connection.max_window, connection.bytes_acked):
             challenge(connection, now)
             return False
         if segment.sack is not None and connection.has_sack:
@@ -47,12 +48,8 @@ def on_acknowledgment(connection: Connection, segment: Segment, now: int) -> boo
     board = connection.scoreboard
     if board.is_empty():
         connection.probes = 0
-        if connection.rtx_kind == RTX_WINDOW_PROBE:
-            # The peer answers; push decides anew whether a probe is needed.
-            if window_changed and connection.snd_wnd:
-                connection.stop_retransmit()
-            elif not connection.snd_wnd:
-                connection.window_full_since = now
+        if connection.rtx_kind == RTX_WINDOW_PROBE and connection.snd_nxt < end_of_stream(connection):
+            on_probe_answer(connection, now)
         return True
     info = AckInfo(una)
     info.flight_before = connection.in_flight()
@@ -76,21 +73,36 @@ def on_acknowledgment(connection: Connection, segment: Segment, now: int) -> boo
     return True
 
 
+def on_probe_answer(connection: Connection, now: int) -> None:
+    """The peer's window may have opened (tcp_ack_probe)."""
+    left = end_of_stream(connection) - connection.snd_nxt
+    room = connection.snd_una + connection.snd_wnd - connection.snd_nxt
+    if not connection.snd_wnd:
+        connection.window_full_since = now
+    if room >= min(left, connection.mss):
+        connection.stop_retransmit()  # push sends it
+        connection.rtt.backoff = 0
+    else:
+        connection.set_retransmit(RTX_WINDOW_PROBE, now + connection.rtt.timeout())
+
+
 def update_window(connection: Connection, segment: Segment) -> bool:
-    """Take SEG.WND unless the segment is older than the one that set SND.WND (SND.WL1, WL2)."""
+    """Take SEG.WND unless the segment is older than the one that set SND.WND (SND.WL1, WL2).
+
+    Return whether it was taken: then the segment counts as no duplicate, as on
+    Linux.  Of two with the same numbers the one with the larger window is newer.
+    """
     window = segment.window
     if not segment.flags & SYN:
         window <<= connection.snd_wscale
     if not (
         segment.ack > connection.snd_una
         or segment.seq > connection.snd_wl1
-        or (segment.seq == connection.snd_wl1 and window != connection.snd_wnd)
+        or (segment.seq == connection.snd_wl1 and (window > connection.snd_wnd or not window))
     ):
         return False
     connection.snd_wl1 = segment.seq
     connection.snd_wl2 = segment.ack
-    if window == connection.snd_wnd:
-        return False
     connection.snd_wnd = window
     if window > connection.max_window:
         connection.max_window = window
@@ -131,11 +143,8 @@ def advance(connection: Connection, ack: int, info: AckInfo, now: int) -> None:
     connection.retransmits = 0
     connection.first_timeout_ns = 0
     connection.duplicate_acks = 0
-    connection.rtt.backoff = 0
-    queue = connection.send_queue
-    before = queue.start
-    queue.acknowledge(ack)
-    connection.bytes_acked += queue.start - before
+    connection.send_queue.acknowledge(ack)
+    connection.bytes_acked += info.acked
     if connection.urgent_end <= ack:
         connection.urgent_end = NOT_SEQUENCE
     guessed = connection.guessed_mtu_ns

@@ -21,7 +21,7 @@ from netstack.tcp.receive_queue import Reassembly, ReceiveQueue
 from netstack.tcp.rtt import RttEstimator
 from netstack.tcp.scoreboard import Scoreboard
 from netstack.tcp.send_queue import SendQueue
-from netstack.tcp.settings import DEFAULT_MSS_4, INITIAL_WINDOW, MIN_MSS
+from netstack.tcp.settings import DEFAULT_MSS_4, DELAYED_ACK, INITIAL_WINDOW, MIN_MSS
 from netstack.tcp.states import CA_OPEN, CLOSED, MS, NAMES, RTX_NONE
 
 if TYPE_CHECKING:
@@ -116,6 +116,7 @@ class Connection(Flow):
         self.fin_seq = NOT_SEQUENCE  # of our FIN, once it is queued
         self.small_end = 0  # end of the last small segment (Minshall)
         self.urgent_end = NOT_SEQUENCE  # behind the last urgent byte that was written
+        self.overrides_cork = False  # for what was written before TCP_NODELAY was set
         self.more_follows = False  # MSG_MORE at the last write
         self.last_sent_ns = 0  # of the last data
         self.cwnd_limited = False
@@ -139,6 +140,7 @@ class Connection(Flow):
         self.dsack: tuple[int, int] | None = None  # to be reported once (RFC 2883)
         self.ack_now = False
         self.quick_acks = 0
+        self.ack_timeout = DELAYED_ACK  # how long an acknowledgment may wait, adapted to the peer
         self.is_interactive = False  # answers go with data: acknowledgments may wait
         self.last_received_ns = 0
         self.urgent_state = URGENT_NONE
@@ -374,7 +376,7 @@ class Connection(Flow):
         size = self.send_queue.size()
         if self.options.notsent_low_water:
             unsent = self.send_queue.end - max(self.snd_nxt, self.send_queue.start)
-            if unsent >= self.options.notsent_low_water:
+            if 2 * unsent >= self.options.notsent_low_water:
                 return False
         return self.options.send_buffer - size >= size // 2 and size < self.options.send_buffer
 

@@ -11,7 +11,9 @@ from netstack.tcp.states import SECOND
 
 PERIOD: Final = 64 * SECOND
 MAX_AGE: Final = 2  # periods
-MSS_TABLE: Final = (536, 1300, 1440, 1460)
+MSS_TABLE_4: Final = (536, 1300, 1440, 1460)
+MSS_TABLE_6: Final = (1220, 1420, 1440, 8940)  # MTUs of 1280, 1480, 1500, 9000
+FLOW_SIZE_4: Final = 12  # of the demultiplexer's key
 
 TS_BITS: Final = 6
 _TS_MASK: Final = (1 << TS_BITS) - 1
@@ -24,11 +26,17 @@ def _hash(secret: bytes, flow: bytes, irs: int, count: int, index: int) -> int:
     return int.from_bytes(blake2s(text, key=secret, digest_size=3).digest(), "big")
 
 
+def mss_table(flow: bytes) -> tuple[int, int, int, int]:
+    """Return the segment sizes that a cookie can stand for, by the version of the addresses."""
+    return MSS_TABLE_4 if len(flow) == FLOW_SIZE_4 else MSS_TABLE_6
+
+
 def make_cookie(secret: bytes, flow: bytes, irs: int, mss: int, now: int) -> int:
     """Return the initial sequence number for a SYN-ACK."""
     index = 0
-    for candidate in range(1, len(MSS_TABLE)):
-        if MSS_TABLE[candidate] <= mss:
+    table = mss_table(flow)
+    for candidate in range(1, len(table)):
+        if table[candidate] <= mss:
             index = candidate
     count = now // PERIOD
     return (count & 63) << 26 | index << 24 | _hash(secret, flow, irs, count, index)
@@ -44,7 +52,7 @@ def check_cookie(secret: bytes, flow: bytes, irs: int, cookie: int, now: int) ->
         return 0
     if cookie & 0xFFFFFF != _hash(secret, flow, irs, count - age, index):
         return 0
-    return MSS_TABLE[index]
+    return mss_table(flow)[index]
 
 
 def encode_options(ts_value: int, scale: int, has_sack: bool, has_ecn: bool) -> int:

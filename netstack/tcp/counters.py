@@ -24,6 +24,7 @@ class TcpCounters:
         self.SyncookiesSent = 0
         self.SyncookiesRecv = 0
         self.SyncookiesFailed = 0
+        self.EmbryonicRsts = 0
         self.ListenOverflows = 0
         self.ListenDrops = 0
         self.TCPReqQFullDrop = 0

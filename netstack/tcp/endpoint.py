@@ -37,7 +37,7 @@ from netstack.tcp.endpoint_options import TcpOptionUser
 from netstack.tcp.info import TcpInfo, fill
 from netstack.tcp.listener import TcpListener
 from netstack.tcp.protocol import TcpProtocol
-from netstack.tcp.send import push
+from netstack.tcp.send import end_of_stream, push
 from netstack.tcp.states import (
     CLOSE_WAIT,
     CLOSED,
@@ -169,9 +169,8 @@ class TcpEndpoint(TcpOptionUser):
                     self.connection = None
                     raise NetError(connection.error or CONNECTION_ABORTED)
                 return True
-            if connection.state != CLOSED:
-                raise NetError(ALREADY_CONNECTED)
-            self.connection = None
+            # Even when it is over: it takes disconnect to make the endpoint a fresh one.
+            raise NetError(ALREADY_CONNECTED)
         host = address.host
         self._check_family(host)
         if not any(host):
@@ -192,10 +191,12 @@ class TcpEndpoint(TcpOptionUser):
             self.listening = None
         connection = self.connection
         if connection is not None and connection.state != CLOSED:
-            self.protocol.reset(connection, self._now())
+            if needs_reset(connection):
+                self.protocol.reset(connection, self._now())
+            if needs_reset(connection) or connection.state == SYN_SENT:
+                self.error = CONNECTION_RESET  # as tcp_disconnect leaves it
             connection.listener = NO_LISTENER
             connection.finish()
-            self.error = CONNECTION_RESET  # as Linux tells it (tcp_disconnect)
         self.connection = None
         self._connect_pending = False
 
@@ -457,7 +458,8 @@ class TcpEndpoint(TcpOptionUser):
             connection.finish()
         elif self.options.linger_enabled and self.options.linger_seconds == 0:
             protocol.counters.TCPAbortOnData += 1
-            protocol.reset(connection, now)
+            if needs_reset(connection):
+                protocol.reset(connection, now)
             connection.finish()
         elif not protocol.become_orphan(connection):
             protocol.reset(connection, now)
@@ -501,8 +503,8 @@ class TcpEndpoint(TcpOptionUser):
 
     def take_error(self) -> int:
         connection = self.connection
-        if connection is None:
-            return super().take_error()
+        if connection is None or self.error:
+            return self._take_own_error()
         error = connection.error
         connection.error = 0
         return error
@@ -520,6 +522,17 @@ class TcpEndpoint(TcpOptionUser):
             info.unacked = len(listener.accept_queue)
             info.sacked = listener.backlog
         return info
+
+
+def needs_reset(connection: Connection) -> bool:
+    """Return whether the peer is told that we abort (tcp_need_reset).
+
+    In CLOSING and LAST_ACK it has heard everything, unless something is still to be sent.
+    """
+    state = connection.state
+    if state in (CLOSING, LAST_ACK):
+        return connection.snd_nxt < end_of_stream(connection)
+    return state != SYN_SENT
 
 
 def queue_fin(connection: Connection, now: int) -> None:

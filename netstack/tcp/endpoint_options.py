@@ -42,8 +42,12 @@ class TcpOptionUser(Endpoint):
     def set_nodelay(self, on: bool) -> None:
         """TCP_NODELAY."""
         self.options.nodelay = on
-        if on:
+        connection = self.connection
+        if on and connection is not None:
+            # What waits goes even if the socket is corked (tcp(7)).
+            connection.overrides_cork = True
             self._push()
+            connection.overrides_cork = False
 
     def set_cork(self, on: bool) -> None:
         """TCP_CORK."""
@@ -55,6 +59,7 @@ class TcpOptionUser(Endpoint):
         """TCP_QUICKACK: acknowledge at once for a while, or rather late."""
         connection = self.connection
         if connection is None or connection.state == CLOSED:
+            self.options.quickack = on
             return
         connection.is_interactive = not on
         if not on:
@@ -66,7 +71,9 @@ class TcpOptionUser(Endpoint):
 
     def is_quickack(self) -> bool:
         """Return what TCP_QUICKACK reads as."""
-        return self.connection is None or not self.connection.is_interactive
+        if self.connection is None:
+            return self.options.quickack
+        return not self.connection.is_interactive
 
     def set_keepalive(self, on: bool, idle: int = 0, interval: int = 0, count: int = 0) -> None:
         """SO_KEEPALIVE, and TCP_KEEPIDLE, TCP_KEEPINTVL (nanoseconds), TCP_KEEPCNT; 0: as it is."""

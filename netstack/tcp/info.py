@@ -27,7 +27,7 @@ class TcpInfo:
         self.snd_wscale = 0
         self.rcv_wscale = 0
         self.rto = 0
-        self.ato = 40_000
+        self.ato = 0
         self.snd_mss = 0
         self.rcv_mss = 0
         self.unacked = 0
@@ -95,6 +95,7 @@ def fill(connection: Connection, now: int) -> TcpInfo:
     info.snd_wscale = connection.snd_wscale
     info.rcv_wscale = connection.rcv_wscale
     info.rto = rtt.timeout() // 1000
+    info.ato = connection.ack_timeout // 1000
     info.snd_mss = connection.mss
     info.rcv_mss = connection.rcv_mss
     info.unacked = connection.packets(connection.snd_nxt - connection.snd_una)

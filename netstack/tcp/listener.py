@@ -19,7 +19,17 @@ from netstack.tcp.segments import agree, on_segment
 from netstack.tcp.settings import RTO_INITIAL, TCP_RTO_MAX
 from netstack.tcp.states import LISTEN, RTX_TIMEOUT, SECOND, SYN_RECEIVED
 from netstack.wire.seq import difference
-from netstack.wire.tcp import ACK, CWR, ECE, RST, SYN, Segment, build, syn_options
+from netstack.wire.tcp import (
+    ACK,
+    CWR,
+    ECE,
+    RST,
+    SYN,
+    Segment,
+    build,
+    syn_options,
+    timestamps_option,
+)
 
 if TYPE_CHECKING:
     from netstack.environment import Listener as EventListener
@@ -49,8 +59,8 @@ class Request(Flow):
         self.made_ns = now
         self.sent_ns = now
         self.timeouts = 0
-        self.resent = 0
         self.deadline = 0
+        self.last_answer_ns = 0  # to a bad segment
         self.acked = False  # the handshake is done but for room, or for data (TCP_DEFER_ACCEPT)
         self.is_cookie = False
 
@@ -90,6 +100,20 @@ class TcpListener:
         """Return whether the accept queue is full: it takes one more than the backlog, as Linux."""
         return len(self.accept_queue) > self.backlog
 
+    def is_crowded(self) -> bool:
+        """Return whether there are too many half-open connections for another one.
+
+        Without cookies the last quarter of `max_syn_backlog` stays free; Linux keeps
+        it for peers that it knows, and we know none.
+        """
+        settings = self.protocol.settings
+        count = len(self.requests)
+        if not settings.syncookies:
+            most = settings.max_syn_backlog
+            if most - count < most >> 2:
+                return True
+        return count >= min(self.backlog, settings.max_syn_backlog)
+
     # The handshake.
 
     def on_syn(self, segment: Segment, packet: InPacket, key: bytes, isn: int, now: int) -> None:
@@ -97,7 +121,7 @@ class TcpListener:
         protocol = self.protocol
         settings = protocol.settings
         wants_cookie = settings.syncookies == 2 and isn < 0
-        if len(self.requests) >= min(self.backlog, settings.max_syn_backlog) and isn < 0:
+        if self.is_crowded() and isn < 0:
             if not settings.syncookies:
                 protocol.counters.TCPReqQFullDrop += 1
                 protocol.counters.ListenDrops += 1
@@ -145,8 +169,10 @@ class TcpListener:
         """Compute what our SYN-ACK says."""
         request.ts_offset = self.protocol.choose_ts_offset(request.key)
         request.mss = advertised_mss(request.route, self.options)
+        settings = self.protocol.settings
+        options_size = 12 if segment.has_timestamps and settings.timestamps else 0
         request.window, request.window_scale = initial_window(
-            self.protocol.settings, self.options, request.mss
+            settings, self.options, request.mss - options_size
         )
         asked = segment.flags & (ECE | CWR) == ECE | CWR
         request.has_ecn = asked and self.options.ecn > 0
@@ -212,47 +238,64 @@ class TcpListener:
         protocol = self.protocol
         flags = segment.flags
         offset = difference(segment.seq, request.irs + 1)
-        if flags & (SYN | ACK | RST) == SYN and offset == -1:
-            if now - request.sent_ns >= protocol.settings.invalid_ratelimit or request.resent == 0:
-                request.resent += 1
+        has_timestamps = segment.has_timestamps and request.syn.has_timestamps
+        is_old = has_timestamps and difference(segment.ts_value, request.ts_recent) < 0
+        if flags & (SYN | ACK | RST) == SYN and offset == -1 and not is_old:
+            if self._may_answer(request, now):
                 self._send_syn_ack(request, now)
             return
-        if segment.has_timestamps and request.syn.has_timestamps:
-            if difference(segment.ts_value, request.ts_recent) < 0:
-                protocol.counters.PAWSEstab += 1
-                return
-        if offset + segment.size() < 0 or offset > request.window:
-            if not flags & RST:
-                self._acknowledge(request, now)
-            return
-        if flags & RST:
-            if offset == 0:
-                protocol.counters.AttemptFails += 1
-                self.drop(request)
-            return
-        if flags & SYN:
+        if flags & ACK and segment.ack != (request.iss + 1) & 0xFFFFFFFF:
             protocol.answer_with_reset(packet, segment)
+            return
+        if is_old or not is_in_window(offset, segment.size(), request.window):
+            if is_old:
+                protocol.counters.PAWSEstab += 1
+            if not flags & RST:
+                self._acknowledge(request, segment, now)
+            return
+        if has_timestamps and offset <= 0:
+            request.ts_recent = segment.ts_value
+        if flags & RST and offset != 0:
+            self._acknowledge(request, segment, now)  # RFC 5961, 3
+            return
+        if flags & (RST | SYN):
+            protocol.counters.AttemptFails += 1
+            protocol.counters.EmbryonicRsts += 1
+            if flags & SYN:
+                protocol.answer_with_reset(packet, segment)
             self.drop(request)
             return
-        if not flags & ACK:
-            return
-        if segment.ack != (request.iss + 1) & 0xFFFFFFFF:
-            protocol.answer_with_reset(packet, segment)
-            return
-        self._complete(request, segment, packet, now)
+        if flags & ACK:
+            self._complete(request, segment, packet, now)
 
-    def _acknowledge(self, request: Request, now: int) -> None:
-        """Answer a segment outside of the window."""
+    def _may_answer(self, request: Request, now: int) -> bool:
+        """Return whether it is not too soon for another answer to a bad segment."""
+        limit = self.protocol.settings.invalid_ratelimit
+        if request.last_answer_ns and now - request.last_answer_ns < limit:
+            self.protocol.counters.TCPACKSkippedSynRecv += 1
+            return False
+        request.last_answer_ns = now
+        return True
+
+    def _acknowledge(self, request: Request, segment: Segment, now: int) -> None:
+        """Answer a segment that is too old, or outside of the window."""
+        if segment.size() == 0 and not self._may_answer(request, now):
+            return
         ports = request.key[-4:]
+        options = b""
+        if request.syn.has_timestamps and self.protocol.settings.timestamps:
+            value = (now // 1_000_000 + request.ts_offset) & 0xFFFFFFFF
+            options = timestamps_option(value, request.ts_recent)
+        scaled = self.protocol.settings.window_scaling and request.syn.window_scale >= 0
         header = build(
             int.from_bytes(ports[2:], "big"),
             int.from_bytes(ports[:2], "big"),
             request.iss + 1,
             request.irs + 1,
             ACK,
-            request.window >> request.window_scale,
+            request.window >> request.window_scale if scaled else request.window,
             0,
-            b"",
+            options,
         )
         self.protocol.send_plain(request.route, header, self.options.ttl, self.options.tos)
 
@@ -410,6 +453,13 @@ class TcpListener:
             connection = self.accept_queue.popleft()
             self.protocol.reset(connection, now)
             connection.finish()
+
+
+def is_in_window(offset: int, size: int, window: int) -> bool:
+    """Return whether a segment of `size` numbers from `offset` on is acceptable (tcp_in_window)."""
+    if offset == 0 or (offset == window and size == 0):
+        return True
+    return offset < window and offset + size > 0
 
 
 def defer_seconds_to_count(seconds: int) -> int:

@@ -9,6 +9,7 @@ class TcpOptions:
     def __init__(self, settings: TcpSettings) -> None:
         self.nodelay = False
         self.cork = False
+        self.quickack = True  # TCP_QUICKACK as it was set before there was a connection
         self.user_mss = 0  # TCP_MAXSEG; 0: none
         self.keepalive = False
         self.keepalive_idle = settings.keepalive_time

@@ -144,7 +144,7 @@ class TcpProtocol(Transport):
         if isn < 0:
             return
         if self._find_listener(packet, entry.key) is None:
-            self.answer_with_reset(packet, segment)
+            self.time_waits.acknowledge(entry, now)
             return
         self.time_waits.remove(entry)
         self._on_stranger(segment, packet, entry.key, isn, now)
@@ -389,6 +389,7 @@ class TcpProtocol(Transport):
             self.settings, connection.options, connection.advertised_mss()
         )
         connection.has_ecn = connection.options.ecn == 1
+        connection.is_interactive = not connection.options.quickack
         connection.peer_mss = DEFAULT_MSS_4
         connection.state = SYN_SENT
         self.counters.ActiveOpens += 1

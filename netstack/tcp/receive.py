@@ -13,7 +13,7 @@ from netstack.tcp.connection import (
 )
 from netstack.tcp.options import TcpOptions
 from netstack.tcp.send import send_ack
-from netstack.tcp.settings import DELAYED_ACK, TcpSettings
+from netstack.tcp.settings import DELAYED_ACK, DELAYED_ACK_MAX, TcpSettings
 from netstack.tcp.states import MS
 from netstack.wire.seq import difference
 from netstack.wire.tcp import CWR, FIN, MAX_WINDOW_SCALE, URG, Segment
@@ -93,8 +93,9 @@ def keep_out_of_order(connection: Connection, start: int, data: bytes, fin: bool
     connection.ack_now = True
     connection.quick_acks = max(connection.quick_acks, 2)
     counters = connection.protocol.counters
+    fin_at = start + len(data)
     if fin:
-        connection.fin_behind_hole = start + len(data)
+        data += b"\0"  # the FIN takes a number, which is reported like a byte
     if not data:
         return
     connection.out_of_order += 1
@@ -102,6 +103,8 @@ def keep_out_of_order(connection: Connection, start: int, data: bytes, fin: bool
     report_known_part(connection, start, len(data))
     if not connection.reassembly.add(start, data, max(connection.options.receive_buffer, 4096)):
         counters.TCPOFODrop += 1
+    elif fin and not 0 <= connection.fin_behind_hole < fin_at:
+        connection.fin_behind_hole = fin_at
 
 
 def report_known_part(connection: Connection, start: int, size: int) -> None:
@@ -116,11 +119,15 @@ def report_known_part(connection: Connection, start: int, size: int) -> None:
 
 def fill_hole(connection: Connection, now: int) -> bool:
     """Take what follows from behind the hole; return whether the FIN is reached."""
+    connection.ack_now = True  # the sender should know at once (RFC 5681, 4.2)
+    fin_at = connection.fin_behind_hole
     for data in connection.reassembly.take(connection.rcv_nxt):
+        if connection.rcv_nxt <= fin_at < connection.rcv_nxt + len(data):
+            if fin_at > connection.rcv_nxt:
+                append(connection, data[: fin_at - connection.rcv_nxt], now)
+            return True
         append(connection, data, now)
-    # The sender should know at once (RFC 5681, 4.2).
-    connection.ack_now = True
-    return connection.fin_behind_hole == connection.rcv_nxt
+    return False
 
 
 def take_fin(connection: Connection) -> None:
@@ -216,9 +223,33 @@ def after_data(connection: Connection, now: int) -> None:
         pending > connection.rcv_mss and window_may_move(connection)
     ):
         send_ack(connection, now)
-    elif not connection.ack_deadline:
-        connection.ack_deadline = now + DELAYED_ACK
-        connection.wake_at(connection.ack_deadline)
+    else:
+        delay_ack(connection, now)
+
+
+def delay_ack(connection: Connection, now: int) -> None:
+    """Let the acknowledgment wait for data to go with (tcp_send_delayed_ack)."""
+    wait = connection.ack_timeout
+    deadline = now + min(wait, max(connection.rtt.srtt, DELAYED_ACK), DELAYED_ACK_MAX)
+    if connection.ack_deadline:
+        if connection.ack_deadline <= now + wait // 4:
+            send_ack(connection, now)  # it would go soon anyway
+            return
+        deadline = min(deadline, connection.ack_deadline)
+    connection.ack_deadline = deadline
+    connection.wake_at(deadline)
+
+
+def learn_pace(connection: Connection, now: int) -> None:
+    """Adapt the delay of acknowledgments to how data arrives (tcp_event_data_recv)."""
+    gap = now - connection.last_received_ns
+    timeout = connection.ack_timeout
+    if gap <= DELAYED_ACK // 2:
+        connection.ack_timeout = timeout // 2 + DELAYED_ACK // 2
+    elif gap < timeout:
+        connection.ack_timeout = min(timeout // 2 + gap, connection.rtt.rto)
+    elif gap > connection.rtt.rto:
+        enter_quick_mode(connection, MAX_QUICK_ACKS)
 
 
 def window_may_move(connection: Connection) -> bool:
@@ -232,6 +263,7 @@ def enter_quick_mode(connection: Connection, most: int) -> None:
     segments = connection.receive_window() // (2 * max(connection.rcv_mss, 1))
     connection.quick_acks = max(connection.quick_acks, min(max(segments, 2), most))
     connection.is_interactive = False
+    connection.ack_timeout = DELAYED_ACK
 
 
 def after_read(connection: Connection, now: int) -> None:
@@ -321,6 +353,8 @@ def note_ecn(connection: Connection, segment: Segment, packet: InPacket) -> None
     """Look at the congestion bits of a packet with data."""
     if segment.flags & CWR:
         connection.ecn_demand = False
+        if segment.end > segment.start:
+            connection.ack_now = True  # the peer's window may be down to one segment
     if packet.tos & 3 == CONGESTION_EXPERIENCED and segment.end > segment.start:
         if not connection.ecn_demand:
             connection.ack_now = True

@@ -111,8 +111,8 @@ def start_reduction(connection: Connection) -> None:
     """Set ssthresh and begin to reduce the window towards it (RFC 6937, 3)."""
     connection.congestion.reduce(connection.in_flight())
     connection.high_seq = connection.snd_nxt
-    flight = connection.snd_nxt - connection.snd_una
-    connection.prr_base = max(flight, connection.mss)
+    # The window, not what was in flight (RecoverFS), is the base on Linux.
+    connection.prr_base = max(connection.congestion.prior_cwnd, connection.mss)
     connection.prr_delivered = 0
     connection.prr_out = 0
     connection.tlp_end = NOT_SEQUENCE
@@ -278,8 +278,9 @@ def reduce_rate(connection: Connection, info: AckInfo) -> None:
     connection.prr_delivered += delivered
     pipe = connection.in_flight()
     if pipe > control.ssthresh:
-        share = -(-connection.prr_delivered * control.ssthresh // connection.prr_base)
-        allowed = share - connection.prr_out
+        # Rounded up to a whole segment.
+        share = -(-connection.prr_delivered * control.ssthresh // (connection.prr_base * mss))
+        allowed = share * mss - connection.prr_out
     else:
         allowed = connection.prr_delivered - connection.prr_out
         if info.acked and not info.found_lost:

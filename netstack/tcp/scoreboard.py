@@ -261,6 +261,25 @@ class Scoreboard:
         self._unlink(sent)
         self._link(sent, self.newest)
 
+    def absorb_next(self, index: int) -> None:
+        """Make one range of that of `index` and the one behind it, which is not SACKed."""
+        sent = self.items[index]
+        following = self.items[index + 1]
+        size = following.end - following.start
+        self._unlink(following)
+        following.is_gone = True
+        if following.lost:
+            self.lost_bytes -= size
+        if following.resent:
+            self.resent_bytes -= size
+        if sent.lost:
+            self.lost_bytes += size
+        if sent.resent:
+            self.resent_bytes += size
+        sent.transmissions = max(sent.transmissions, following.transmissions)
+        sent.end = following.end
+        del self.items[index + 1]
+
     def in_flight(self) -> int:
         """Return the bytes thought to be in the network: `pipe` of RFC 6675."""
         items = self.items

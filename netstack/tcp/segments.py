@@ -8,7 +8,14 @@ from netstack.tcp.ack import challenge, make_room, on_acknowledgment
 from netstack.tcp.connection import Connection
 from netstack.tcp.send import push, send_ack, send_syn
 from netstack.tcp.send_queue import SendQueue
-from netstack.tcp.settings import DEFAULT_MSS_4, DEFAULT_MSS_6, MIN_MSS, PAWS_IDLE
+from netstack.tcp.settings import (
+    DEFAULT_MSS_4,
+    DEFAULT_MSS_6,
+    DELAYED_ACK_MAX,
+    MIN_MSS,
+    PAWS_IDLE,
+    SYN_AGAIN,
+)
 from netstack.tcp.states import (
     CLOSE_WAIT,
     CLOSED,
@@ -44,7 +51,7 @@ def process(connection: Connection, segment: Segment, packet: InPacket, now: int
         return
     if not on_acknowledgment(connection, segment, now):
         return
-    if connection.state != ESTABLISHED and not after_ack(connection, segment, now):
+    if connection.state != ESTABLISHED and not after_ack(connection, segment, packet, now):
         return
     if connection.has_ecn:
         receive.note_ecn(connection, segment, packet)
@@ -63,20 +70,20 @@ def take_text(connection: Connection, segment: Segment, packet: InPacket, now: i
     state = connection.state
     if state not in (ESTABLISHED, FIN_WAIT1, FIN_WAIT2):
         # The peer's FIN came already; this can only be something old.
-        if segment.seq + segment.size() <= connection.rcv_nxt:
-            connection.ack_now = True
+        end = segment.seq + segment.size()
+        if end <= connection.rcv_nxt:
+            receive.note_duplicate(connection, segment.seq, end)
         return True
     if connection.read_shut and state != ESTABLISHED:
         data_end = segment.seq + segment.end - segment.start
         if segment.end > segment.start and data_end > connection.rcv_nxt:
             # Nobody will read it (RFC 2525, 2.17).
             connection.protocol.counters.TCPAbortOnData += 1
-            connection.protocol.reset(connection, now)
+            connection.protocol.answer_with_reset(packet, segment)
             connection.fail(CONNECTION_RESET)
             return False
-    long_ago = now - connection.last_received_ns > connection.rtt.rto
-    if connection.last_received_ns and long_ago:
-        receive.enter_quick_mode(connection, receive.MAX_QUICK_ACKS)
+    if connection.last_received_ns and segment.end > segment.start:
+        receive.learn_pace(connection, now)
     if connection.has_timestamps and segment.has_timestamps:
         receive.note_timestamp_rtt(connection, segment, now)
     receive.take_urgent(connection, segment, packet)
@@ -104,7 +111,7 @@ def on_fin(connection: Connection, now: int) -> bool:
     return True
 
 
-def after_ack(connection: Connection, segment: Segment, now: int) -> bool:
+def after_ack(connection: Connection, segment: Segment, packet: InPacket, now: int) -> bool:
     """Change states when our FIN is acknowledged; False: the connection is over."""
     if connection.fin_seq < 0 or connection.snd_una <= connection.fin_seq:
         return True
@@ -113,7 +120,7 @@ def after_ack(connection: Connection, segment: Segment, now: int) -> bool:
         connection.state = FIN_WAIT2
         connection.notify(EVENT_OUT)
         if connection.is_orphan:
-            return connection.protocol.orphan_in_fin_wait2(connection, now)
+            return orphan_enters_fin_wait2(connection, segment, packet, now)
     elif state == CLOSING:
         connection.protocol.enter_time_wait(connection, now)
         return False
@@ -124,6 +131,21 @@ def after_ack(connection: Connection, segment: Segment, now: int) -> bool:
     return True
 
 
+def orphan_enters_fin_wait2(
+    connection: Connection, segment: Segment, packet: InPacket, now: int
+) -> bool:
+    """Wait for the peer's FIN without a user; False: not at all, or the peer sends data."""
+    data_end = segment.seq + segment.end - segment.start
+    if connection.options.linger2 < 0 or (
+        segment.end > segment.start and data_end > connection.rcv_nxt
+    ):
+        connection.protocol.counters.TCPAbortOnData += 1
+        connection.protocol.answer_with_reset(packet, segment)
+        connection.finish()
+        return False
+    return connection.protocol.orphan_in_fin_wait2(connection, now)
+
+
 # Which segments are acceptable.
 
 
@@ -131,22 +153,29 @@ def is_acceptable(connection: Connection, segment: Segment, packet: InPacket, no
     """Check timestamps, sequence numbers, RST, SYN and ACK ("first" to "fourth")."""
     flags = segment.flags
     if connection.has_timestamps and segment.has_timestamps:
-        if is_too_old(connection, segment, now):
+        # A reset counts even if its timestamp is old (tcp_validate_incoming).
+        if is_too_old(connection, segment, now) and not flags & RST:
             connection.protocol.counters.PAWSEstab += 1
-            if not flags & RST:
-                answer_unacceptable(connection, segment, now)
+            if flags & SYN:
+                challenge_syn(connection, now)
+            elif may_answer(connection, segment, now):
+                acknowledge_unacceptable(connection, segment, now)
+            else:
+                connection.protocol.counters.TCPACKSkippedPAWS += 1
             return False
     if (
         segment.seq + segment.size() < connection.rcv_wup
         or segment.seq > connection.rcv_nxt + connection.receive_window()
     ):
         if flags & RST:
-            if segment.seq == connection.rcv_nxt:
+            if is_reset_before_fin(connection, segment):
                 on_reset(connection)
         elif flags & SYN:
-            challenge(connection, now)
+            challenge_syn(connection, now)
+        elif may_answer(connection, segment, now):
+            acknowledge_unacceptable(connection, segment, now)
         else:
-            answer_unacceptable(connection, segment, now)
+            connection.protocol.counters.TCPACKSkippedSeq += 1
         return False
     if flags & (RST | SYN) and not check_reset_and_syn(connection, segment, now):
         return False
@@ -179,16 +208,32 @@ def is_too_old(connection: Connection, segment: Segment, now: int) -> bool:
     )
 
 
-def answer_unacceptable(connection: Connection, segment: Segment, now: int) -> None:
-    """Send the acknowledgment that 3.10.7.4 asks for, with a limit: two hosts could loop."""
-    if segment.end == segment.start:
-        limit = connection.protocol.settings.invalid_ratelimit
-        if 0 < now - connection.last_challenge_ns < limit:
-            connection.protocol.counters.TCPACKSkippedSeq += 1
-            return
-        connection.last_challenge_ns = now
+def may_answer(connection: Connection, segment: Segment, now: int) -> bool:
+    """Return whether a bad segment is answered: two hosts could loop (tcp_oow_rate_limited)."""
+    if segment.size() and not segment.flags & SYN:
+        return True  # data and FIN are no answers
+    limit = connection.protocol.settings.invalid_ratelimit
+    if connection.last_challenge_ns and now - connection.last_challenge_ns < limit:
+        return False
+    connection.last_challenge_ns = now
+    return True
+
+
+def is_reset_before_fin(connection: Connection, segment: Segment) -> bool:
+    """Return whether a reset stands where the peer's FIN was: it may not know that we have it."""
+    return connection.fin_received and segment.seq == connection.rcv_nxt - 1
+
+
+def challenge_syn(connection: Connection, now: int) -> None:
+    """Answer a SYN that has no place in a connection (RFC 5961, 4)."""
+    connection.protocol.counters.TCPSYNChallenge += 1
+    challenge(connection, now)
+
+
+def acknowledge_unacceptable(connection: Connection, segment: Segment, now: int) -> None:
+    """Send the acknowledgment that 3.10.7.4 asks for."""
     end = segment.seq + segment.size()
-    if segment.end > segment.start and segment.seq < connection.rcv_nxt:
+    if segment.size() and segment.seq < connection.rcv_nxt:
         receive.note_duplicate(connection, segment.seq, min(end, connection.rcv_nxt))
     send_ack(connection, now)
 
@@ -201,7 +246,7 @@ def check_reset_and_syn(connection: Connection, segment: Segment, now: int) -> b
         if (
             segment.seq == expected
             or (blocks and segment.seq == max(block[1] for block in blocks))
-            or (connection.fin_received and segment.seq == expected - 1)
+            or is_reset_before_fin(connection, segment)
         ):
             on_reset(connection)
         else:
@@ -215,8 +260,7 @@ def check_reset_and_syn(connection: Connection, segment: Segment, now: int) -> b
         and segment.ack == connection.snd_nxt
     ):
         return True  # the SYN-ACK of a simultaneous open (figure 7)
-    connection.protocol.counters.TCPSYNChallenge += 1
-    challenge(connection, now)
+    challenge_syn(connection, now)
     return False
 
 
@@ -227,7 +271,7 @@ def on_reset(connection: Connection) -> None:
         connection.protocol.counters.EstabResets += 1
     elif state in (SYN_SENT, SYN_RECEIVED):
         connection.protocol.counters.AttemptFails += 1
-    if state in (SYN_SENT, SYN_RECEIVED):
+    if state == SYN_SENT:
         connection.fail(CONNECTION_REFUSED)
     elif state == CLOSE_WAIT:
         connection.fail(BROKEN_PIPE)
@@ -254,6 +298,9 @@ def in_syn_sent(connection: Connection, segment: Segment, packet: InPacket, now:
         if not is_ours:
             if not flags & RST:
                 connection.protocol.answer_with_reset(packet, segment)
+            if connection.syn_retransmits == 0:
+                # Something old stands in the way, and our reset may have removed it.
+                connection.set_retransmit(RTX_TIMEOUT, now + SYN_AGAIN)
             return
     if flags & RST:
         if flags & ACK:
@@ -263,11 +310,14 @@ def in_syn_sent(connection: Connection, segment: Segment, packet: InPacket, now:
         return
     agree(connection, segment, now)
     if flags & ACK:
+        # The user wants the acknowledgment to go with data (tcp(7), TCP_QUICKACK).
+        waits = connection.is_interactive or connection.options.defer_accept > 0
         connection.snd_una = segment.ack
+        connection.bytes_acked += 1
         measure_handshake(connection, segment, now)
         connection.has_ecn = connection.has_ecn and flags & (ECE | CWR) == ECE
         establish(connection, segment, now)
-        finish_text(connection, segment, packet, now)
+        finish_text(connection, segment, packet, now, waits)
         return
     # Both sides open at once.
     connection.state = SYN_RECEIVED
@@ -278,7 +328,9 @@ def in_syn_sent(connection: Connection, segment: Segment, packet: InPacket, now:
     connection.set_retransmit(RTX_TIMEOUT, now + connection.rtt.timeout())
 
 
-def finish_text(connection: Connection, segment: Segment, packet: InPacket, now: int) -> None:
+def finish_text(
+    connection: Connection, segment: Segment, packet: InPacket, now: int, waits: bool
+) -> None:
     """Take what a SYN-ACK brings beside itself, acknowledge it, and send what waits."""
     segment.seq += 1
     segment.flags &= ~SYN
@@ -287,7 +339,12 @@ def finish_text(connection: Connection, segment: Segment, packet: InPacket, now:
             return
     if connection.send_queue.end > connection.snd_nxt:
         push(connection, now)
-    if connection.rcv_nxt > connection.last_ack_sent:
+    if connection.rcv_nxt <= connection.last_ack_sent:
+        return
+    if waits and not connection.fin_received:
+        connection.ack_deadline = now + DELAYED_ACK_MAX
+        connection.wake_at(connection.ack_deadline)
+    else:
         send_ack(connection, now)
 
 
@@ -344,6 +401,8 @@ def complete_handshake(connection: Connection, segment: Segment, now: int) -> bo
     connection.snd_wnd = segment.window << connection.snd_wscale
     connection.snd_wl1 = segment.seq
     if segment.flags & SYN:
+        # It comes again as far as we are concerned, and the peer waits for the answer.
+        receive.note_duplicate(connection, segment.seq, segment.seq + 1)
         segment.seq += 1
         segment.flags &= ~SYN
     return True

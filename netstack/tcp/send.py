@@ -7,7 +7,7 @@ from netstack.packet import OutPacket
 from netstack.stack import RoomListener
 from netstack.tcp.connection import MAX_PACKET, Connection
 from netstack.tcp.scoreboard import Sent
-from netstack.tcp.settings import CORK_TIME
+from netstack.tcp.settings import CORK_TIME, DELAYED_ACK
 from netstack.tcp.states import (
     CA_CWR,
     CA_OPEN,
@@ -190,6 +190,8 @@ def acknowledged(connection: Connection, now: int) -> None:
     connection.last_ack_sent = connection.rcv_nxt
     if connection.quick_acks:
         connection.quick_acks -= 1
+        if connection.quick_acks == 0:
+            connection.ack_timeout = DELAYED_ACK
 
 
 def send_ack(connection: Connection, now: int) -> None:
@@ -214,8 +216,8 @@ def send_syn(connection: Connection, now: int) -> None:
         flags |= ACK
         if connection.has_ecn:
             flags |= ECE
-    elif connection.has_ecn and connection.syn_retransmits < 2:
-        flags |= ECE | CWR  # RFC 3168, 6.1.1; given up when the SYN is lost again and again
+    elif connection.has_ecn and connection.syn_retransmits == 0:
+        flags |= ECE | CWR  # RFC 3168, 6.1.1; given up when the SYN is lost (6.1.1.1)
     scale = connection.rcv_wscale if settings.window_scaling else -1
     has_timestamps = settings.timestamps
     if answers:
@@ -301,13 +303,10 @@ def transmit(connection: Connection, start: int, end: int, now: int) -> bool:
         connection.bytes_sent += len(payload)
         if len(payload) % mss:
             connection.small_end = data_end
-        if now - connection.last_received_ns < DELAYED_REPLY:
+        if now - connection.last_received_ns < connection.ack_timeout:
             connection.is_interactive = True
     connection.last_sent_ns = now
     return True
-
-
-DELAYED_REPLY: Final = 40 * MS
 
 
 # Retransmissions.
@@ -323,6 +322,8 @@ def resend(connection: Connection, sent: Sent, now: int, limit: int) -> bool:
     if sent.end - sent.start > max(size, 1):
         # A FIN behind full data goes with it, or alone.
         board.split(board.index_of(sent), sent.start + max(size, 1))
+    else:
+        collapse(connection, sent, min(size, mss))
     if not transmit(connection, sent.start, sent.end, now):
         return False
     count = connection.packets(sent.end - sent.start)
@@ -336,6 +337,25 @@ def resend(connection: Connection, sent: Sent, now: int, limit: int) -> bool:
     if connection.ca_state in (CA_RECOVERY, CA_CWR):
         connection.prr_out += sent.end - sent.start
     return True
+
+
+def collapse(connection: Connection, sent: Sent, space: int) -> None:
+    """Let small segments go again in one of up to `space` bytes (tcp_retrans_try_collapse)."""
+    board = connection.scoreboard
+    fin_seq = connection.fin_seq
+    index = -1
+    while sent.end - sent.start < space:
+        if index < 0:
+            index = board.index_of(sent)
+        if index + 1 >= len(board.items):
+            return
+        following = board.items[index + 1]
+        data_end = following.end
+        if data_end > fin_seq >= 0:
+            data_end = fin_seq  # a FIN takes no room
+        if following.sacked or data_end - sent.start > space:
+            return
+        board.absorb_next(index)
 
 
 def resend_lost(connection: Connection, now: int) -> bool:
@@ -458,6 +478,8 @@ def next_size(connection: Connection, largest: int, options_size: int, end: int)
     if window_room < min(mss, available) and not (is_fin_only and connection.snd_wnd > 0):
         return 0
     size = min(available, max(cwnd_room, mss), largest)
+    if connection.fin_seq == connection.snd_nxt + size and not is_fin_only:
+        size += 1  # the FIN goes with the last data, however full the segment is
     if not is_fin_only:
         # A FIN takes no room in the window that would have to be waited for.
         data = connection.send_queue.end - connection.snd_nxt
@@ -494,9 +516,11 @@ def full_segments(
 
 def must_wait(connection: Connection, in_flight: int) -> bool:
     """Return whether a segment that is not full has to wait (RFC 9293, 3.7.4; Minshall)."""
+    if connection.urgent_end > connection.snd_una or connection.overrides_cork:
+        return False
     if connection.options.cork or connection.more_follows:
         return True
-    if connection.options.nodelay or connection.urgent_end > connection.snd_nxt:
+    if connection.options.nodelay:
         return False
     if connection.scoreboard.is_empty():
         return False

@@ -7,6 +7,7 @@ from netstack.tcp.states import MS, SECOND
 TCP_RTO_MIN: Final = 200 * MS
 TCP_RTO_MAX: Final = 120 * SECOND
 RTO_INITIAL: Final = SECOND  # RFC 6298, 2.1
+SYN_AGAIN: Final = 8 * MS  # after a bad answer to a SYN: TCP_TIMEOUT_MIN, two ticks of Linux
 RTO_AFTER_LOST_SYN: Final = 3 * SECOND  # RFC 6298, 5.7
 DELAYED_ACK: Final = 40 * MS  # TCP_DELACK_MIN of Linux
 DELAYED_ACK_MAX: Final = 200 * MS

@@ -114,6 +114,7 @@ class TimeWaitTable(Timer):
                 if not self.protocol.settings.rfc1337:
                     self.remove(entry)
                 return -1
+            entry.deadline = now + TIME_WAIT_TIME
             if segment.has_timestamps:
                 entry.ts_recent = segment.ts_value
                 entry.ts_recent_ns = now
@@ -133,19 +134,22 @@ class TimeWaitTable(Timer):
             return (entry.snd_nxt + 65535 + 2) & 0xFFFFFFFF
         if is_old:
             self.protocol.counters.PAWSEstab += 1
-        if not flags & RST and (is_old or flags & ACK):
-            self._answer(entry, now)
+        if flags & RST:
+            return -1
+        if is_old or flags & ACK:
+            entry.deadline = now + TIME_WAIT_TIME  # it waits the full time again
+        if segment.size() == 0 or flags & SYN:
+            # What may be part of a loop of answers is answered seldom.
+            limit = self.protocol.settings.invalid_ratelimit
+            if entry.last_answer_ns and now - entry.last_answer_ns < limit:
+                self.protocol.counters.TCPACKSkippedTimeWait += 1
+                return -1
+            entry.last_answer_ns = now
+        self.acknowledge(entry, now)
         return -1
 
-    def _answer(self, entry: TimeWait, now: int) -> None:
-        """Acknowledge again, and wait the full time again."""
-        entry.deadline = now + TIME_WAIT_TIME
-        if 0 < now - entry.last_answer_ns < self.protocol.settings.invalid_ratelimit and (
-            entry.last_answer_ns
-        ):
-            self.protocol.counters.TCPACKSkippedTimeWait += 1
-            return
-        entry.last_answer_ns = now
+    def acknowledge(self, entry: TimeWait, now: int) -> None:
+        """Acknowledge again what the connection acknowledged last."""
         options = b""
         if entry.has_timestamps:
             value = (now // MS + entry.ts_offset) & 0xFFFFFFFF

@@ -1,5 +1,7 @@
 """What happens when time passes: timeouts, probes, delayed acknowledgments, keepalive."""
 
+from typing import Final
+
 from netstack.environment import Timer
 from netstack.tcp import recovery
 from netstack.tcp.connection import Connection
@@ -14,7 +16,7 @@ from netstack.tcp.send import (
     send_range,
     send_syn,
 )
-from netstack.tcp.settings import TCP_RTO_MAX
+from netstack.tcp.settings import DELAYED_ACK, TCP_RTO_MAX, TCP_RTO_MIN
 from netstack.tcp.states import (
     CLOSED,
     FIN_WAIT2,
@@ -26,6 +28,8 @@ from netstack.tcp.states import (
     SYN_SENT,
 )
 from netstack.wire.tcp import ACK
+
+MODEL_DOUBLINGS: Final = 9  # of TCP_RTO_MIN, until the next would exceed TCP_RTO_MAX
 
 
 class ConnectionTimer(Timer):
@@ -71,7 +75,11 @@ def arm_next(connection: Connection) -> None:
 
 def on_delayed_ack(connection: Connection, now: int) -> None:
     """No data of ours came to carry the acknowledgment."""
-    connection.is_interactive = False
+    if connection.is_interactive:
+        connection.is_interactive = False
+        connection.ack_timeout = DELAYED_ACK
+    else:
+        connection.ack_timeout = min(connection.ack_timeout * 2, connection.rtt.rto)
     connection.protocol.counters.DelayedACKs += 1
     send_ack(connection, now)
 
@@ -129,17 +137,16 @@ def on_timeout(connection: Connection, now: int) -> None:
         # It did not get out of this host: no sign of loss.
         arm_retransmit(connection, now)
         return
-    head = connection.scoreboard.items[0]
-    if not connection.first_timeout_ns:
-        connection.first_timeout_ns = head.first_ns
     if has_timed_out(connection, now):
         connection.protocol.counters.TCPAbortOnTimeout += 1
         connection.protocol.time_out(connection)
         return
-    if connection.retransmits >= connection.protocol.settings.retries1:
+    if waited_for(connection, connection.protocol.settings.retries1, now):
         connection.protocol.doubt_path(connection)
     connection.protocol.counters.TCPTimeouts += 1
     recovery.enter_loss(connection, now)
+    if not connection.retransmits:
+        connection.first_timeout_ns = now
     connection.retransmits += 1
     connection.rtt.backoff += 1
     push(connection, now)
@@ -150,10 +157,23 @@ def has_timed_out(connection: Connection, now: int) -> bool:
     """Return whether it is time to give up (tcp(7): tcp_retries2, TCP_USER_TIMEOUT)."""
     limit = connection.options.user_timeout
     if limit:
-        return now - connection.first_timeout_ns >= limit
+        return connection.retransmits > 0 and now - connection.first_timeout_ns >= limit
     settings = connection.protocol.settings
     most = settings.orphan_retries if connection.is_orphan else settings.retries2
-    return connection.retransmits >= most
+    return waited_for(connection, most, now)
+
+
+def waited_for(connection: Connection, retries: int, now: int) -> bool:
+    """Return whether so many retransmissions would have taken the time that has passed.
+
+    As on Linux (tcp_model_timeout) the number stands for the time that it means
+    with the smallest timeout, counted from the first retransmission.
+    """
+    if not connection.retransmits:
+        return False
+    doublings = min(retries, MODEL_DOUBLINGS)
+    model = ((2 << doublings) - 1) * TCP_RTO_MIN + (retries - doublings) * TCP_RTO_MAX
+    return now - connection.first_timeout_ns >= model
 
 
 def on_loss_probe(connection: Connection, now: int) -> None:

@@ -232,7 +232,7 @@ def test_congestion_control_by_name() -> None:
 
 
 def test_cookies() -> None:
-    flow = b"addresses and ports"
+    flow = bytes(range(12))
     secret = bytes(range(32))
     cookie = cookies.make_cookie(secret, flow, 77, 1460, 1000 * SECOND)
     assert cookies.check_cookie(secret, flow, 77, cookie, 1000 * SECOND) == 1460
@@ -242,6 +242,10 @@ def test_cookies() -> None:
     assert cookies.check_cookie(secret, flow + b"x", 77, cookie, 1000 * SECOND) == 0
     assert cookies.check_cookie(bytes(32), flow, 77, cookie, 1000 * SECOND) == 0
     for mss, kept in ((100, 536), (1299, 536), (1400, 1300), (9000, 1460)):
+        made = cookies.make_cookie(secret, flow, 1, mss, 0)
+        assert cookies.check_cookie(secret, flow, 1, made, 0) == kept
+    flow = bytes(range(36))  # IPv6
+    for mss, kept in ((100, 1220), (1400, 1220), (1440, 1440), (9000, 8940)):
         made = cookies.make_cookie(secret, flow, 1, mss, 0)
         assert cookies.check_cookie(secret, flow, 1, made, 0) == kept
 
