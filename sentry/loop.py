@@ -5,6 +5,7 @@ One thread, no locks: each thing is handled to its end before the next.
 
 from sentry.abi.errno import EFAULT
 from sentry.abi.signal import SI_KERNEL, SIGKILL, SIGSEGV
+from sentry.abi.syscalls import SYS_rt_sigreturn
 from sentry.kernel import delivery, exit
 from sentry.kernel.blocking import BLOCKED, DONE, PASS_ON
 from sentry.kernel.kernel import Kernel
@@ -141,9 +142,7 @@ class Loop:
                 thread.pass_on()
                 self._platform.resume(thread)
                 return
-            result = thread.execute(
-                number, thread.a0, thread.a1, thread.a2, thread.a3, thread.a4, thread.a5
-            )
+            result = self._make_now(task, number)
         if self._tracer is not None:
             self._tracer.end(task.tid, result, self._kernel.clock.monotonic_ns())
         if result == DONE:
@@ -164,6 +163,16 @@ class Loop:
             self._return_to_guest(task, result)
         else:
             self._platform.resume(thread)
+
+    def _make_now(self, task: Task, number: int) -> int:
+        """Make a call that would be passed on, as there is more to do before the guest runs."""
+        thread = task.thread
+        if number == SYS_rt_sigreturn:
+            thread.leave_handler()
+            return DONE
+        return thread.execute(
+            number, thread.a0, thread.a1, thread.a2, thread.a3, thread.a4, thread.a5
+        )
 
     def _return_to_guest(self, task: Task, result: int) -> None:
         """Deliver signals, then resume, run the call again, hold, or nothing if it died.

@@ -103,10 +103,16 @@ class FakeThread(GuestThread):
 
     def set_registers(self, regs: Registers) -> None: ...
 
-    def fp_state(self) -> bytes:
-        return b""
+    def stack_pointer(self) -> int:
+        return 0
 
-    def set_fp_state(self, state: bytes) -> None: ...
+    def fp_frame_size(self) -> int:
+        return 0
+
+    def enter_handler(self, entry: bytes, sp: int, handler: int) -> bool:
+        return False
+
+    def leave_handler(self) -> None: ...
 
     def interrupt(self) -> None: ...
 

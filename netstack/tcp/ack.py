@@ -48,7 +48,8 @@ def on_acknowledgment(connection: Connection, segment: Segment, now: int) -> boo
     board = connection.scoreboard
     if board.is_empty():
         connection.probes = 0
-        if connection.rtx_kind == RTX_WINDOW_PROBE and connection.snd_nxt < end_of_stream(connection):
+        has_more = connection.snd_nxt < end_of_stream(connection)
+        if connection.rtx_kind == RTX_WINDOW_PROBE and has_more:
             on_probe_answer(connection, now)
         return True
     info = AckInfo(una)

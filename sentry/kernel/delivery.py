@@ -31,9 +31,8 @@ from sentry.kernel import exit, stop
 from sentry.kernel.jobs import is_orphaned
 from sentry.kernel.sigframe import (
     is_on_altstack,
-    pop_frame,
     push_frame,
-    restore_fp_state,
+    read_frame,
     set_altstack,
 )
 from sentry.kernel.signal import (
@@ -49,7 +48,6 @@ from sentry.kernel.signal import (
     signal_bit,
 )
 from sentry.kernel.task import HOLD_VFORK, Task
-from sentry.platform.interface import Registers
 
 SYSCALL_SIZE: Final = 2  # bytes of the instruction
 # Processor exceptions by the signal they raise (sigcontext's trapno).
@@ -70,7 +68,7 @@ def deliver(task: Task, result: int) -> bool:
     if task.hold & HOLD_VFORK and not task.group.is_exiting:
         # It is in vfork(2) still, and its stack is in use by its child.
         return restart != 0
-    regs: Registers | None = None
+    is_in_handler = False
     while task.has_signal:
         if task.group.is_exiting:
             exit.end_group(task.group, task.group.exit_status)
@@ -97,14 +95,16 @@ def deliver(task: Task, result: int) -> bool:
                 return False
             recalculate(task)
             continue
-        if regs is None:
-            regs = task.thread.registers()
+        again = -1
         if restart:
-            _leave_call(task, regs, restart, action)
+            if _is_made_again(restart, action):
+                again = task.call.number
+            else:
+                task.thread.finish(-EINTR)
             restart = 0
-        _enter_handler(task, regs, info, action)
-    if regs is not None:
-        task.thread.set_registers(regs)
+        _enter_handler(task, info, action, again)
+        is_in_handler = True
+    if is_in_handler:
         return False
     if restart:
         return True
@@ -144,24 +144,23 @@ def force(task: Task, info: SignalInfo) -> None:
     recalculate(task)
 
 
-def sigreturn(task: Task) -> None:
-    """Do rt_sigreturn(2); a frame that makes no sense is a SIGSEGV."""
-    thread = task.thread
-    regs = thread.registers()
-    # Should the frame be no good, the task is as it was.
+def sigreturn(task: Task) -> bool:
+    """Do the sentry's part of rt_sigreturn(2); False for no frame, which is a SIGSEGV.
+
+    The host has to do the rest: it finds what is wrong with the frame itself.
+    """
     try:
-        saved = pop_frame(task, regs)
-        restore_fp_state(task, saved.fp_address)
-        thread.set_registers(regs)
+        saved = read_frame(task)
     except SysError:
-        thread.finish(0)
+        task.thread.finish(0)
         force(task, fault_info(SIGSEGV, SI_KERNEL, 0))
-        return
-    base, size, flags = saved.altstack
-    if (base, size, flags) != task.altstack and not is_on_altstack(task, regs.rsp):
-        _restore_altstack(task, regs.rsp, base, flags, size)
+        return False
+    if saved.altstack != task.altstack and not is_on_altstack(task, saved.sp):
+        base, size, flags = saved.altstack
+        _restore_altstack(task, saved.sp, base, flags, size)
     if saved.mask & ~UNBLOCKABLE != task.signal_mask or task.has_signal:
         set_mask(task, saved.mask)
+    return True
 
 
 def _restore_altstack(task: Task, sp: int, base: int, flags: int, size: int) -> None:
@@ -210,25 +209,24 @@ def _default(task: Task, info: SignalInfo) -> None:
     exit.end_group(group, number)
 
 
-def _leave_call(task: Task, regs: Registers, restart: int, action: SignalAction) -> None:
-    """Give an interrupted call its result: EINTR, or to be made again after the handler."""
-    if (
-        restart in (ERESTARTNOHAND, ERESTART_RESTARTBLOCK)
-        or restart == ERESTARTSYS
-        and not action.flags & SA_RESTART
-    ):
-        regs.rax = -EINTR & 0xFFFF_FFFF_FFFF_FFFF
-        return
-    regs.rax = task.call.number & 0xFFFF_FFFF_FFFF_FFFF
-    regs.rip -= SYSCALL_SIZE
+def _is_made_again(restart: int, action: SignalAction) -> bool:
+    """Return whether a call that was interrupted is made again after the handler, or is EINTR."""
+    if restart in (ERESTARTNOHAND, ERESTART_RESTARTBLOCK):
+        return False
+    return restart != ERESTARTSYS or bool(action.flags & SA_RESTART)
 
 
-def _enter_handler(task: Task, regs: Registers, info: SignalInfo, action: SignalAction) -> None:
-    """Make `regs` enter the handler; without room for its frame it is a SIGSEGV."""
+def _enter_handler(task: Task, info: SignalInfo, action: SignalAction, again: int) -> None:
+    """Enter the handler; without room for its frame it is a SIGSEGV.
+
+    `again` is the call that is to be made again after it, or -1.
+    """
     if action.flags & SA_RESETHAND:
         task.group.handlers.actions[info.number] = DEFAULT_ACTION
     old_mask = task.saved_mask if task.saved_mask >= 0 else task.signal_mask
-    if not push_frame(task, regs, info, action, old_mask):
+    if not push_frame(task, info, action, old_mask, again):
+        if again >= 0:
+            _leave_call(task, again)
         if info.number == SIGSEGV:
             task.group.handlers.actions[SIGSEGV] = DEFAULT_ACTION
         force(task, fault_info(SIGSEGV, SI_KERNEL, 0))
@@ -238,3 +236,11 @@ def _enter_handler(task: Task, regs: Registers, info: SignalInfo, action: Signal
     if not action.flags & SA_NODEFER:
         mask |= signal_bit(info.number)
     set_mask(task, mask)
+
+
+def _leave_call(task: Task, number: int) -> None:
+    """Take the task back to before the call that it is in."""
+    regs = task.thread.registers()
+    regs.rax = number & 0xFFFF_FFFF_FFFF_FFFF
+    regs.rip -= SYSCALL_SIZE
+    task.thread.set_registers(regs)

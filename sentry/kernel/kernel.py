@@ -62,11 +62,9 @@ class Kernel:
         self.ready: deque[Task] = deque()
         self.last_pid = 0
         self.max_tasks = 30000
-        self.fp_state_size = 0  # bytes of a thread's extended state; 0: not asked yet
         self.is_finished = False  # init is gone: the loop ends
         self.exit_status = 0  # of init, as wait(2) reports it
         self.fork_count = 0
-        self.fp_state_size = 0  # of the extended state of a thread; 0: not known yet
         self.logged_calls: set[int] = set()  # numbers without a handler that were logged
 
     def has_finished(self) -> bool:

@@ -206,12 +206,29 @@ class GuestThread(ABC):
         """
 
     @abstractmethod
-    def fp_state(self) -> bytes:
-        """Return the extended state (XSAVE layout, NT_X86_XSTATE)."""
+    def stack_pointer(self) -> int:
+        """Return RSP as it is once what `finish` was given has taken effect."""
 
     @abstractmethod
-    def set_fp_state(self, state: bytes) -> None:
-        """Replace the extended state; SysError(EINVAL) if it is malformed."""
+    def fp_frame_size(self) -> int:
+        """Return how long the extended state in a signal frame is, with its marks (bytes)."""
+
+    @abstractmethod
+    def enter_handler(self, entry: bytes, sp: int, handler: int) -> bool:
+        """Write a signal frame and make the thread enter the handler; False without room.
+
+        `entry` is what `sentry.kernel.sigframe.ENTRY` packs.  The frame has the
+        registers and the extended state of now; the handler starts with the
+        latter's first state.  The call it is stopped at, if any, is skipped.
+        """
+
+    @abstractmethod
+    def leave_handler(self) -> None:
+        """Have the host take back the frame; only while stopped at rt_sigreturn(2).
+
+        Afterwards the thread is stopped in no call, with the frame's registers.
+        What is wrong with the frame is a SIGSEGV of the thread's once it runs.
+        """
 
     @abstractmethod
     def interrupt(self) -> None:

@@ -9,7 +9,7 @@ from cffi import FFI
 NATIVE = Path(__file__).resolve().parent / "ptrace" / "native"
 
 # One translation unit, in this order.
-SOURCES = ("stops.c", "events.c", "memory.c", "placement.c", "template.c", "files.c")
+SOURCES = ("stops.c", "events.c", "memory.c", "frames.c", "placement.c", "template.c", "files.c")
 
 ffibuilder = FFI()
 ffibuilder.cdef("""
@@ -20,8 +20,6 @@ int pt_wait(int tid, int action, long result, int running);
 int pt_get_registers(int tid, unsigned long *regs);
 int pt_get_guest_registers(int tid, unsigned long *regs);
 int pt_set_registers(int tid, const unsigned long *regs);
-int pt_get_fp_state(int tid, char *buffer, int room);
-int pt_set_fp_state(int tid, const char *state, int size);
 int pt_interrupt(int tid);
 int pt_leave_vsyscall(int tid, long result);
 int pt_kill_group(int tgid);
@@ -46,6 +44,11 @@ int pt_set_tick(long delay_ns);
 int pt_cpu_count(void);
 int pt_current_cpu(void);
 int pt_place(int tid, int cpu);
+
+int pt_fp_frame_size(void);
+int pt_enter_handler(int tid, unsigned long *regs, int known, int action, long result,
+                     const char *packed);
+int pt_leave_handler(int tid);
 
 char *pt_copy_buffer(void);
 long pt_read(int pid, unsigned long address, unsigned long size);

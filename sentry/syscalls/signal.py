@@ -18,7 +18,7 @@ from sentry.abi.signal import (
 from sentry.abi.types import NULL, Int, Pid, Size, UserPtr
 from sentry.errors import SysError
 from sentry.kernel import delivery
-from sentry.kernel.blocking import DONE, sleep
+from sentry.kernel.blocking import DONE, PASS_ON, sleep
 from sentry.kernel.sigframe import altstack_flags, set_altstack
 from sentry.kernel.signal import (
     UNBLOCKABLE,
@@ -129,8 +129,7 @@ def sys_restart_syscall(task: Task) -> int:
 
 def sys_rt_sigreturn(task: Task) -> int:
     """sigreturn(2)."""
-    delivery.sigreturn(task)
-    return DONE
+    return PASS_ON if delivery.sigreturn(task) else DONE
 
 
 def sys_sigaltstack(task: Task, new: UserPtr, old: UserPtr) -> int:

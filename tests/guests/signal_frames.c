@@ -204,6 +204,162 @@ CASE(handler_keeps_vector_registers)
 	EXPECT(two == 1.5);
 }
 
+static unsigned seen_mxcsr, seen_control;
+static unsigned char seen_vector[32];
+
+static unsigned mxcsr(void)
+{
+	unsigned value;
+
+	__asm__ volatile("stmxcsr %0" : "=m"(value));
+	return value;
+}
+
+static unsigned control_word(void)
+{
+	unsigned short value;
+
+	__asm__ volatile("fnstcw %0" : "=m"(value));
+	return value;
+}
+
+/* Raises SIGUSR1 with full vector registers and returns what is in one of them then. */
+__attribute__((target("avx"), noinline)) static void raise_with_vector(const unsigned char *in, unsigned char *out)
+{
+	__asm__ volatile("vmovups (%0), %%ymm9; mov $62, %%eax; mov %2, %%edi; mov $10, %%esi; syscall; "
+			 "vmovups %%ymm9, (%1); vzeroupper"
+			 :
+			 : "r"(in), "r"(out), "r"(getpid())
+			 : "rax", "rdi", "rsi", "rcx", "r11", "xmm9", "memory");
+}
+
+__attribute__((target("avx"))) static void spoil_fp_state(int sig)
+{
+	unsigned spoilt = 0x1f80 | 0x2000;
+	unsigned short control = 0x37f | 0x400;
+
+	__asm__ volatile("vmovups %%ymm9, %0; vpcmpeqd %%xmm9, %%xmm9, %%xmm9; vzeroall"
+			 : "=m"(seen_vector)
+			 :
+			 : "xmm9", "memory");
+	count_signal(sig);
+	seen_mxcsr = mxcsr();
+	seen_control = control_word();
+	__asm__ volatile("ldmxcsr %0; fldcw %1" : : "m"(spoilt), "m"(control));
+}
+
+CASE(handler_has_a_first_fp_state_and_gives_the_old_back)
+{
+	unsigned rounding = 0x1f80 | 0x6000;
+	unsigned short control = 0x37f & ~0x300;
+	unsigned char in[32], out[32];
+
+	if (!__builtin_cpu_supports("avx"))
+		return;
+	for (int i = 0; i < 32; i++)
+		in[i] = (unsigned char)(i + 1);
+	handle(SIGUSR1, spoil_fp_state);
+	for (int round = 1; round <= 2; round++) {
+		memset(out, 0, sizeof(out));
+		memset(seen_vector, 1, sizeof(seen_vector));
+		__asm__ volatile("ldmxcsr %0; fldcw %1" : : "m"(rounding), "m"(control));
+		raise_with_vector(in, out);
+		EXPECT_EQ(mxcsr(), rounding);
+		EXPECT_EQ(control_word(), control);
+		EXPECT_EQ(signals_seen, round);
+		EXPECT_EQ(seen_mxcsr, 0x1f80);
+		EXPECT_EQ(seen_control, 0x37f);
+		for (int i = 0; i < 32; i++) {
+			EXPECT_EQ(seen_vector[i], 0);
+			EXPECT_EQ(out[i], in[i]);
+		}
+	}
+}
+
+CASE(sse_state_alone_is_reset_and_given_back)
+{
+	unsigned rounding = 0x1f80 | 0x4000;
+
+	handle(SIGUSR1, spoil_fp_state);
+	if (!__builtin_cpu_supports("avx"))
+		return;
+	__asm__ volatile("vzeroupper; ldmxcsr %0" : : "m"(rounding));
+	OK(kill(getpid(), SIGUSR1));
+	EXPECT_EQ(seen_mxcsr, 0x1f80);
+	EXPECT_EQ(mxcsr(), rounding);
+}
+
+/* What the return from a handler unblocks is delivered before the next instruction. */
+CASE(return_delivers_what_the_frame_unblocks)
+{
+	static volatile int order[4], count;
+
+	void second(int sig)
+	{
+		order[count++] = sig;
+	}
+	void first(int sig, __attribute__((unused)) siginfo_t *info, void *context)
+	{
+		ucontext_t *state = context;
+
+		order[count++] = sig;
+		if (count == 1)
+			raise(SIGUSR2); /* blocked here, and after the return not */
+		state->uc_mcontext.gregs[REG_R12] = 0x1234567;
+		sigdelset(&state->uc_sigmask, SIGUSR2);
+	}
+	struct sigaction action = {.sa_sigaction = first, .sa_flags = SA_SIGINFO};
+	long value = 0;
+
+	sigaddset(&action.sa_mask, SIGUSR2);
+	OK(sigaction(SIGUSR1, &action, NULL));
+	handle(SIGUSR2, second);
+	block(SIGUSR2);
+	__asm__ volatile("mov $62, %%eax; mov %1, %%edi; mov $10, %%esi; syscall; mov %%r12, %0"
+			 : "=m"(value)
+			 : "r"(getpid())
+			 : "rax", "rdi", "rsi", "rcx", "r11", "r12", "memory");
+	EXPECT_EQ(value, 0x1234567);
+	EXPECT_EQ(count, 2);
+	EXPECT_EQ(order[0], SIGUSR1);
+	EXPECT_EQ(order[1], SIGUSR2);
+}
+
+CASE(return_without_a_frame_kills_with_sigsegv)
+{
+	pid_t pid;
+
+	CHILD(pid)
+		__asm__ volatile("mov $15, %%eax; xor %%esp, %%esp; syscall" ::: "rax", "memory");
+	EXPECT_KILLED(pid, SIGSEGV);
+}
+
+CASE(return_to_a_forged_frame_is_sigsegv)
+{
+	struct {
+		unsigned long restorer;
+		ucontext_t context;
+	} frame;
+	volatile int tries = 0;
+	pid_t pid;
+
+	/* No such selector, no such address, a state that cannot be loaded. */
+	for (int way = 0; way < 3; way++) {
+		CHILD(pid) {
+			memset(&frame, 0, sizeof(frame));
+			frame.context.uc_flags = 4;
+			frame.context.uc_mcontext.gregs[REG_CSGSFS] = 0x33 | (way == 0 ? 0xfffdL << 48 : 0x2bL << 48);
+			frame.context.uc_mcontext.gregs[REG_RIP] = way == 1 ? (long)(1UL << 63) : (long)abort;
+			if (way == 2)
+				frame.context.uc_mcontext.fpregs = (void *)0x10;
+			__asm__ volatile("lea 8(%0), %%rsp; mov $15, %%eax; syscall" : : "r"(&frame) : "memory");
+		}
+		EXPECT_KILLED(pid, SIGSEGV);
+		tries++;
+	}
+	EXPECT_EQ(tries, 3);
+}
+
 CASE(abort_kills_with_sigabrt)
 {
 	pid_t pid;

@@ -65,6 +65,7 @@ class PtracePlatform(Platform):
         self.schedstat_fd = open_schedstat(proc_fd)
         self.placement = Placement(self.table, self.schedstat_fd)
         self.template = Template(proc_fd, self.placement)
+        self.table.fp_frame_size = lib.pt_fp_frame_size()
         self.template.fill_pool()
         self.pending: PtraceThread | None = None
         self.stop = ffi.buffer(lib.pt_stop_buffer(), STOP_SIZE)

@@ -38,7 +38,6 @@ ORIG_RAX: Final = 15
 USER_CS: Final = 0x33
 USER_DS: Final = 0x2B
 VSYSCALL_START: Final = 0xFFFF_FFFF_FF60_0000
-FP_ROOM: Final = 16384
 
 CLONE_VM: Final = 0x100
 CLONE_FS: Final = 0x200
@@ -82,6 +81,7 @@ class ThreadTable:
         self.stops = 0  # of all threads, ever
         self.proc_fd = proc_fd
         self.flag = ffi.new("int *")  # for answers of the extension
+        self.fp_frame_size = 0  # GuestThread.fp_frame_size
 
 
 class PtraceThread(GuestThread):
@@ -320,16 +320,43 @@ class PtraceThread(GuestThread):
         self.ip = regs.rip
         self.sp = regs.rsp
 
-    def fp_state(self) -> bytes:
-        buffer = ffi.new("char[]", FP_ROOM)
-        size = lib.pt_get_fp_state(self.host_tid, buffer, FP_ROOM)
-        if size < 0:
-            raise SysError(-size)
-        return ffi.buffer(buffer, size)[:]
+    def stack_pointer(self) -> int:
+        if self.action == RESUME_WITH_RESULT and self.ip >= VSYSCALL_START:
+            self._leave_vsyscall()
+            self._note_registers()
+        return self.sp
 
-    def set_fp_state(self, state: bytes) -> None:
-        if lib.pt_set_fp_state(self.host_tid, state, len(state)) < 0:
-            raise SysError(EINVAL)
+    def _note_registers(self) -> None:
+        """Set `ip` and `sp` as they are now."""
+        regs = self.registers()
+        self.ip = regs.rip
+        self.sp = regs.rsp
+
+    def fp_frame_size(self) -> int:
+        return self.table.fp_frame_size
+
+    def enter_handler(self, entry: bytes, sp: int, handler: int) -> bool:
+        if self.saved is None:
+            self.saved = new_registers()
+        error = lib.pt_enter_handler(
+            self.host_tid, self.saved, self.state == PAST_CALL, self.action, self.result, entry
+        )
+        if error < 0:
+            return False
+        self.state = ELSEWHERE
+        self.action = RESUME_PLAIN
+        self.ip = handler
+        self.sp = sp
+        return True
+
+    def leave_handler(self) -> None:
+        if self.state != AT_CALL:
+            raise ValueError("not at a system call")
+        lib.pt_leave_handler(self.host_tid)
+        # An error is that of a thread that was killed, and its end will be reported.
+        self.state = ELSEWHERE
+        self.is_in_call = False
+        self._note_registers()
 
     def interrupt(self) -> None:
         if self.state == RUNNING and not self.is_dying:

@@ -43,6 +43,10 @@ enum {
 // What to do to the thread that is resumed.
 enum { RESUME_PLAIN = 0, RESUME_WITH_RESULT = 1 };
 
+// Segment selectors of user code.
+#define USER_CS 0x33
+#define USER_DS 0x2b
+
 // What pt_rewrite says when it cannot; no result of a call.
 #define NOT_REWRITTEN (-0x8000L)
 
@@ -269,18 +273,6 @@ int pt_get_guest_registers(int tid, unsigned long *regs)
 int pt_set_registers(int tid, const unsigned long *regs)
 {
     return ptrace(PTRACE_SETREGS, tid, 0, regs) < 0 ? -errno : 0;
-}
-
-int pt_get_fp_state(int tid, char *buffer, int room)
-{
-    struct iovec iov = {buffer, (size_t)room};
-    return ptrace(PTRACE_GETREGSET, tid, NT_X86_XSTATE, &iov) < 0 ? -errno : (int)iov.iov_len;
-}
-
-int pt_set_fp_state(int tid, const char *state, int size)
-{
-    struct iovec iov = {(void *)state, (size_t)size};
-    return ptrace(PTRACE_SETREGSET, tid, NT_X86_XSTATE, &iov) < 0 ? -errno : 0;
 }
 
 int pt_interrupt(int tid) { return ptrace(PTRACE_INTERRUPT, tid, 0, 0) < 0 ? -errno : 0; }

@@ -196,8 +196,8 @@ static void set_list_registers(struct user_regs_struct *regs)
     regs->rip = STUB_CODE + (unsigned long)(stub_loop - stub_code);
     regs->rbx = STUB_LIST;
     regs->orig_rax = -1UL;
-    regs->cs = 0x33;
-    regs->ss = 0x2b;
+    regs->cs = USER_CS;
+    regs->ss = USER_DS;
     regs->eflags = 0x202;
 }
 
@@ -312,35 +312,6 @@ int pt_spawn(int template)
             resume = PTRACE_CONT;
         }
     }
-}
-
-// Puts the vector and floating-point registers in their first state
-// (NT_X86_XSTATE, "XSAVE area" in Intel's manual, volume 1, chapter 13).
-int pt_reset_fp_state(int tid)
-{
-    static unsigned char old[16384], fresh[16384];
-    unsigned eax, pkru_offset, ecx, edx;
-    struct iovec iov = {old, sizeof old};
-
-    if (ptrace(PTRACE_GETREGSET, tid, NT_X86_XSTATE, &iov) < 0)
-        return -errno;
-    memset(fresh, 0, iov.iov_len);
-    fresh[0] = 0x7f;  // FCW 0x37f
-    fresh[1] = 0x03;
-    fresh[24] = 0x80;  // MXCSR 0x1f80
-    fresh[25] = 0x1f;
-    uint64_t features;
-    memcpy(&features, old + 512, sizeof features);
-    if (features & (1 << 9)) {
-        // PKRU is no secret, and its first state on Linux is not all zero.
-        __asm__("cpuid" : "=a"(eax), "=b"(pkru_offset), "=c"(ecx), "=d"(edx) : "a"(0xd), "c"(9));
-        features = 1 << 9;
-        memcpy(fresh + 512, &features, sizeof features);
-        if (pkru_offset + 8 <= iov.iov_len)
-            memcpy(fresh + pkru_offset, old + pkru_offset, 8);
-    }
-    iov.iov_base = fresh;
-    return ptrace(PTRACE_SETREGSET, tid, NT_X86_XSTATE, &iov) < 0 ? -errno : 0;
 }
 
 #define ANSWER(e) BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (e))
