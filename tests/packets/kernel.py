@@ -27,7 +27,7 @@ from typing import Any
 from netstack.packet import OutPacket
 from netstack.tcp import states
 from netstack.wire.checksum import checksum, finish, pseudo_header
-from tests.packets.notation import Script, ScriptError, duration, load, parse_segment, stream
+from tests.packets.notation import Script, ScriptError, duration, load, stream
 from tests.packets.script import CA_STATES, LISTEN_PORT, PEER_TS, Runner
 from tests.packets.stack import LOCAL, REMOTE
 
@@ -106,11 +106,32 @@ OPTIONS = {  # level, name, divisor of the value
 }
 # struct tcp_info of linux/tcp.h.
 INFO_BYTES = ("state", "ca_state", "retransmits", "probes", "backoff", "options")
-INFO_WORDS = (
-    "rto ato snd_mss rcv_mss unacked sacked lost retrans fackets last_data_sent last_ack_sent "
-    "last_data_recv last_ack_recv pmtu rcv_ssthresh rtt rttvar snd_ssthresh snd_cwnd advmss "
-    "reordering rcv_rtt rcv_space total_retrans"
-).split()
+INFO_WORDS = [
+    "rto",
+    "ato",
+    "snd_mss",
+    "rcv_mss",
+    "unacked",
+    "sacked",
+    "lost",
+    "retrans",
+    "fackets",
+    "last_data_sent",
+    "last_ack_sent",
+    "last_data_recv",
+    "last_ack_recv",
+    "pmtu",
+    "rcv_ssthresh",
+    "rtt",
+    "rttvar",
+    "snd_ssthresh",
+    "snd_cwnd",
+    "advmss",
+    "reordering",
+    "rcv_rtt",
+    "rcv_space",
+    "total_retrans",
+]
 INFO_LONGS = ("pacing_rate", "max_pacing_rate", "bytes_acked", "bytes_received")
 INFO_WORDS_2 = ("segs_out", "segs_in", "notsent_bytes", "min_rtt", "data_segs_in", "data_segs_out")
 INFO_LONGS_2 = ("delivery_rate", "busy_time", "rwnd_limited", "sndbuf_limited")
@@ -155,7 +176,13 @@ class KernelStack:
         self.fd = -1
 
     def deliver(
-        self, header: bytes, payload: bytes = b"", *, version: int = 4, tos: int = 0, gso_size: int = 0
+        self,
+        header: bytes,
+        payload: bytes = b"",
+        *,
+        version: int = 4,
+        tos: int = 0,
+        gso_size: int = 0,
     ) -> None:
         """Put a segment of the peer's on the device."""
         if gso_size:
@@ -369,7 +396,9 @@ class KernelRunner(Runner):
             inner = struct.pack(">IHBB", 6 << 28, 20, 6, 64) + LOCAL[6] + REMOTE[6] + quoted
             body = struct.pack(">BBHI", kind, code, 0, mtu) + inner + bytes(12)
             initial = pseudo_header(REMOTE[6], LOCAL[6], 58, len(body))
-            self.stack.write(6, 58, 0, body[:2] + finish(checksum(body, initial)).to_bytes(2, "big") + body[4:])
+            self.stack.write(
+                6, 58, 0, body[:2] + finish(checksum(body, initial)).to_bytes(2, "big") + body[4:]
+            )
             return
         kind, code = ICMP4[words[0]]
         inner = struct.pack(">BBHHHBBH", 0x45, 0, 40, 0, 0x4000, 64, 6, 0) + LOCAL[4] + REMOTE[4]
