@@ -39,16 +39,20 @@ class Lan:
         self.outer.ip(f"addr add {OUTER4}/24 dev wire")
         self.outer.ip(f"-6 addr add {OUTER6}/64 dev wire nodad")
 
-    def add_slave(self, namespace: Namespace, mode: str, kind: str = "ipvlan") -> None:
+    def add_slave(
+        self, namespace: Namespace, mode: str, kind: str = "ipvlan", name: str = "net1"
+    ) -> None:
         """Add a slave, `mode` with its flag, without addresses."""
-        self.node.ip(f"link add link parent name net1 type {kind} mode {mode}")
-        self.node.ip(f"link set net1 netns {namespace.name}")
+        self.node.ip(f"link add link parent name {name} type {kind} mode {mode}")
+        self.node.ip(f"link set {name} netns {namespace.name}")
 
-    def configure(self, namespace: Namespace, address4: str, address6: str) -> None:
+    def configure(
+        self, namespace: Namespace, address4: str, address6: str, name: str = "net1"
+    ) -> None:
         """Give a slave its addresses."""
-        namespace.ip("link set net1 up")
-        namespace.ip(f"addr add {address4}/24 brd + dev net1")
-        namespace.ip(f"-6 addr add {address6}/64 dev net1 nodad")
+        namespace.ip(f"link set {name} up")
+        namespace.ip(f"addr add {address4}/24 brd + dev {name}")
+        namespace.ip(f"-6 addr add {address6}/64 dev {name} nodad")
 
     def know_each_other(self) -> None:
         """In mode l3 nobody asks nor answers who has an address: say it beforehand."""
