@@ -277,15 +277,21 @@ def _restore_interface(netlink: Netlink, interface: TakenInterface, elapsed_s: i
     ordered = [a for a in addresses if a.family == AF_INET]
     ordered += [a for a in reversed(addresses) if a.family == AF_INET6]
     for address in ordered:
-        _restore_address(netlink, address, elapsed_s)
+        if not _has_expired(address, elapsed_s):
+            _restore_address(netlink, address, elapsed_s)
+        elif interface.keeps_addresses:
+            # With the first one of a network its secondary ones go; they come next.
+            _request(netlink, rtnetlink.RTM_DELADDR, address.payload, 0, "EADDRNOTAVAIL")
+
+
+def _has_expired(address: Address, elapsed_s: int) -> bool:
+    return address.valid_s != FOREVER and address.valid_s <= elapsed_s
 
 
 def _restore_address(netlink: Netlink, address: Address, elapsed_s: int) -> None:
     preferred_s, valid_s = address.preferred_s, address.valid_s
     if valid_s != FOREVER:
         valid_s -= elapsed_s
-        if valid_s <= 0:
-            return
     if preferred_s != FOREVER:
         preferred_s = max(0, preferred_s - elapsed_s)
     restored = address.with_lifetimes(preferred_s, valid_s)
@@ -336,17 +342,40 @@ def _restore_routes(netlink: Netlink, record: Record, family: int, indexes: set[
     it out of the routes that prefer it as a source.
     """
     present = {route.request(): route for route in _routes(netlink, family, indexes)}
-    wanted = [payload for payload in record.routes if Route(payload).family == family]
-    sourceless = {_without_source(payload) for payload in wanted}
+    recorded = [payload for payload in record.routes if Route(payload).family == family]
+    sourceless = {_without_source(payload) for payload in recorded}
+    addresses = [address for address in netlink.addresses() if address.family == family]
+    wanted = [p for p in recorded if not _has_lost_its_address(Route(p), addresses)]
+    # The network of an address that expired may be that of another one now.
+    changed = {_destination(Route(payload)) for payload in recorded if payload not in wanted}
     for payload, route in present.items():
-        if payload in wanted:
+        if payload in wanted or _destination(route) in changed:
             continue
         if route.protocol == rtnetlink.RTPROT_KERNEL or payload in sourceless:
             request(netlink, rtnetlink.RTM_DELROUTE, payload, 0, "ESRCH")
     flags = rtnetlink.NLM_F_CREATE | rtnetlink.NLM_F_APPEND
     for payload in wanted:
         if payload not in present and Route(payload).index in indexes:
-            request(netlink, rtnetlink.RTM_NEWROUTE, payload, flags, "EEXIST")
+            _try("a route", request, netlink, rtnetlink.RTM_NEWROUTE, payload, flags, "EEXIST")
+
+
+def _destination(route: Route) -> tuple[bytes, int]:
+    return route.prefix, route.prefix_length
+
+
+def _has_lost_its_address(route: Route, addresses: list[Address]) -> bool:
+    """Return whether the kernel would have removed a route along with an address."""
+    if route.source:
+        return all(route.source != address.host for address in addresses)
+    if route.family == AF_INET or route.protocol != rtnetlink.RTPROT_KERNEL:
+        return False
+    ends = [address.peer or address.host for address in addresses if address.index == route.index]
+    return not any(_is_within(end, route) for end in ends)
+
+
+def _is_within(address: bytes, route: Route) -> bool:
+    shift = 8 * len(address) - route.prefix_length
+    return int.from_bytes(address, "big") >> shift == int.from_bytes(route.prefix, "big") >> shift
 
 
 def _without_source(payload: bytes) -> bytes:

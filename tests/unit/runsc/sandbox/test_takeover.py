@@ -86,6 +86,8 @@ def configure(inner: Namespace, outer: Namespace) -> None:
     inner.ip("neigh add 10.9.0.7 lladdr 02:00:00:00:00:07 dev eth0 nud permanent")
     inner.ip("-6 neigh add fd09::7 lladdr 02:00:00:00:00:07 dev eth0 nud permanent")
     inner.ip("-6 route add fd11::/16 via fd09::7 src fd08::2")
+    inner.ip("addr add 10.6.0.1/32 dev lo")
+    inner.ip("route add 10.5.0.0/16 via 10.9.0.1 src 10.6.0.1")
     # As on hosts of container engines, from which new namespaces have it.
     inner.sysctl("ipv4/ip_forward", "1")
     inner.settle()
@@ -241,6 +243,32 @@ def test_addresses_that_would_expire_are_kept_by_rule(pair: tuple[Namespace, Nam
     valid, preferred = lifetimes(inner)
     assert 990 <= valid <= 1000
     assert 490 <= preferred <= 500
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("by_rule", [False, True])
+def test_an_address_that_expired_meanwhile_is_not_given_back(
+    pair: tuple[Namespace, Namespace], by_rule: bool
+) -> None:
+    inner, _ = pair
+    inner.ip("addr change 10.9.0.2/24 dev eth0 valid_lft 1000 preferred_lft 500")
+    inner.ip("-6 addr add fd06::2/64 dev eth0 nodad valid_lft 1000 preferred_lft 500")
+    if by_rule:
+        record = silence_by_rule(inner)
+    else:
+        handed = take(inner)
+        handed.close()
+        record = handed.record
+    record.monotonic_s -= 2000
+    network.give_back(inner.path, reread(record))
+    shown = inner.ip("addr show eth0")
+    assert "10.9.0.2/" not in shown
+    assert "fd06::2/" not in shown
+    # What goes with it does not take the rest along.
+    for other in ("10.9.0.22/24", "10.7.0.1 peer", "fd09::2/64"):
+        assert other in shown
+    assert "default via 10.9.0.1" in inner.ip("route")
+    assert "fd11::/16 via fd09::7" in inner.ip("-6 route")
 
 
 def lifetimes(namespace: Namespace) -> tuple[int, int]:
