@@ -146,6 +146,7 @@ RTPROT_KERNEL: "Final" = 2
 RTPROT_STATIC: "Final" = 4
 RT_SCOPE_HOST: "Final" = 254
 RTN_LOCAL: "Final" = 2
+RTN_MULTICAST: "Final" = 5
 
 # linux/neighbour.h
 NDA_DST: "Final" = 1

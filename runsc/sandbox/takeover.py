@@ -5,7 +5,9 @@ stack, which would answer: with resets, since it knows none of the sandbox's
 connections.  Where frames are delivered by hardware address (veth, macvlan, a
 real card) the addresses are taken off, and with them the routes.  An ipvlan is
 given frames by the addresses that the kernel knows, so there they stay, and
-rules of policy routing make the kernel drop what comes in.
+rules of policy routing make the kernel drop what comes in.  A kernel without
+policy routing (IP_MULTIPLE_TABLES) loses the interface's routes instead: then it
+does not take its own addresses for its own.
 
 `Record` has all that is needed to put things back; it is kept in the state
 directory, and undoing may be repeated.
@@ -32,6 +34,8 @@ _IFA_F_NODAD = 0x02
 # The kernel's own rule "0: from all lookup local", and where it waits for its return.
 _LOCAL_PRIORITY = 0
 _MOVED_PRIORITY = 1
+# What a kernel says to rules when it has none for a family, or for no family at all.
+_NO_RULES = ("EAFNOSUPPORT", "EOPNOTSUPP")
 _CREATE = rtnetlink.NLM_F_CREATE | rtnetlink.NLM_F_EXCL
 
 
@@ -79,6 +83,7 @@ class Record:
         self.monotonic_s = 0  # when it was made
         self.interfaces: list[TakenInterface] = []
         self.routes: list[bytes] = []  # requests that make them again
+        self.local_routes: list[bytes] = []  # requests: of those that keep their addresses
         self.rules: list[bytes] = []  # payloads of RTM_NEWRULE: the local rules
         self.neighbours: list[bytes] = []  # requests that make the permanent ones again
         self.has_resolver = False  # queries to port 53 are caught (resolver.py)
@@ -90,6 +95,7 @@ class Record:
             "monotonic": self.monotonic_s,
             "interfaces": [interface.to_json() for interface in self.interfaces],
             "routes": [payload.hex() for payload in self.routes],
+            "localRoutes": [payload.hex() for payload in self.local_routes],
             "rules": [payload.hex() for payload in self.rules],
             "neighbours": [payload.hex() for payload in self.neighbours],
             "hasResolver": self.has_resolver,
@@ -111,6 +117,7 @@ def read_record(fields: Fields) -> Record:
     made.monotonic_s = fields.number("monotonic", 0, 0, 1 << 63)
     made.interfaces = [read_interface(item) for item in fields.objects("interfaces")]
     made.routes = [bytes.fromhex(text) for text in fields.texts("routes")]
+    made.local_routes = [bytes.fromhex(text) for text in fields.texts("localRoutes")]
     made.rules = [bytes.fromhex(text) for text in fields.texts("rules")]
     made.neighbours = [bytes.fromhex(text) for text in fields.texts("neighbours")]
     made.has_resolver = fields.flag("hasResolver")
@@ -139,12 +146,33 @@ def make_record(netlink: Netlink, links: list[Link]) -> Record:
     for family in _FAMILIES:
         made.routes += [route.request() for route in _routes(netlink, family, made.indexes())]
         if made.silenced():
+            made.local_routes += _local_routes(netlink, family, made)
             made.rules += [
                 rule.payload
-                for rule in netlink.rules(family)
+                for rule in _rules(netlink, family)
                 if _is_local(rule, _LOCAL_PRIORITY) or _is_local(rule, _MOVED_PRIORITY)
             ]
     return made
+
+
+def _local_routes(netlink: Netlink, family: int, record: Record) -> list[bytes]:
+    """Return the requests of what the kernel has for addresses that stay (and for groups)."""
+    indexes = {interface.index for interface in record.silenced()}
+    return [
+        route.request()
+        for route in netlink.routes(family)
+        if route.index in indexes and route.table == rtnetlink.RT_TABLE_LOCAL
+    ]
+
+
+def _rules(netlink: Netlink, family: int) -> list[Rule]:
+    """Return the rules of a family, none if the kernel knows no such thing."""
+    try:
+        return netlink.rules(family)
+    except OSError as error:
+        if _error_name(error) not in _NO_RULES:
+            raise
+        return []
 
 
 def _routes(netlink: Netlink, family: int, indexes: set[int]) -> list[Route]:
@@ -181,7 +209,14 @@ def silence(netlink: Netlink, record: Record) -> None:
     silenced = record.silenced()
     if silenced:
         _keep_for_ever(netlink, silenced)
-        _add_rules(netlink, silenced)
+        for family in _FAMILIES:
+            _ignore(netlink, silenced, family)
+        for interface in silenced:
+            # A probe for a duplicate address (RFC 5227) is looked up in the local table directly.
+            netlink.request(
+                rtnetlink.RTM_SETLINK,
+                rtnetlink.arp_ignore_request(interface.index, _ARP_IGNORE_ALL),
+            )
     _forget_neighbours(netlink, record.indexes())
 
 
@@ -195,38 +230,50 @@ def _keep_for_ever(netlink: Netlink, interfaces: list[TakenInterface]) -> None:
                 netlink.request(rtnetlink.RTM_NEWADDR, forever, rtnetlink.NLM_F_REPLACE)
 
 
-def _add_rules(netlink: Netlink, interfaces: list[TakenInterface]) -> None:
-    """Put a blackhole for what comes from the interfaces before the table of local addresses.
-
-    The look-up of that table moves from priority 0 to 1, so that everything else,
-    such as the namespace's own loopback, goes on as before.
-    """
+def _ignore(netlink: Netlink, interfaces: list[TakenInterface], family: int) -> None:
+    """Have the host drop what comes in at interfaces that keep their addresses."""
     try:
-        for family in _FAMILIES:
-            moved = rtnetlink.rule_request(family, _MOVED_PRIORITY, table=rtnetlink.RT_TABLE_LOCAL)
-            request(netlink, rtnetlink.RTM_NEWRULE, moved, _CREATE, "EEXIST")
-            for interface in interfaces:
-                request(
-                    netlink,
-                    rtnetlink.RTM_NEWRULE,
-                    rtnetlink.rule_request(family, _LOCAL_PRIORITY, interface=interface.name),
-                    _CREATE,
-                    "EEXIST",
-                )
-            for rule in netlink.rules(family):
-                if _is_local(rule, _LOCAL_PRIORITY):
-                    netlink.request(rtnetlink.RTM_DELRULE, rule.payload)
+        try:
+            _add_rules(netlink, interfaces, family)
+        except OSError as error:
+            if error.filename != "RTM_NEWRULE" or _error_name(error) not in _NO_RULES:
+                raise
+            _remove_routes(netlink, interfaces, family)
     except OSError as error:
         raise RunscError(
             f'interface "{interfaces[0].name}": cannot silence the host stack '
             f"({error.filename}: {_error_name(error)})"
         ) from None
+
+
+def _add_rules(netlink: Netlink, interfaces: list[TakenInterface], family: int) -> None:
+    """Put a blackhole for what comes from the interfaces before the table of local addresses.
+
+    The look-up of that table moves from priority 0 to 1, so that everything else,
+    such as the namespace's own loopback, goes on as before.
+    """
+    moved = rtnetlink.rule_request(family, _MOVED_PRIORITY, table=rtnetlink.RT_TABLE_LOCAL)
+    request(netlink, rtnetlink.RTM_NEWRULE, moved, _CREATE, "EEXIST")
     for interface in interfaces:
-        # A probe for a duplicate address (RFC 5227) is looked up in the local table directly.
-        netlink.request(
-            rtnetlink.RTM_SETLINK,
-            rtnetlink.arp_ignore_request(interface.index, _ARP_IGNORE_ALL),
-        )
+        hole = rtnetlink.rule_request(family, _LOCAL_PRIORITY, interface=interface.name)
+        request(netlink, rtnetlink.RTM_NEWRULE, hole, _CREATE, "EEXIST")
+    for rule in netlink.rules(family):
+        if _is_local(rule, _LOCAL_PRIORITY):
+            netlink.request(rtnetlink.RTM_DELRULE, rule.payload)
+
+
+def _remove_routes(netlink: Netlink, interfaces: list[TakenInterface], family: int) -> None:
+    """Remove all routes of interfaces, first of all those that say which addresses are local.
+
+    Not as good as a rule: with a further address some come back.
+    """
+    names = ", ".join(interface.name for interface in interfaces)
+    LOG.warning(f"the host's kernel has no policy routing: it loses its routes by {names} instead")
+    indexes = {interface.index for interface in interfaces}
+    found = [route for route in netlink.routes(family) if route.index in indexes]
+    found.sort(key=lambda route: route.table != rtnetlink.RT_TABLE_LOCAL)
+    for route in found:
+        request(netlink, rtnetlink.RTM_DELROUTE, route.request(), 0, "ESRCH")
 
 
 def _forget_neighbours(netlink: Netlink, indexes: set[int]) -> None:
@@ -245,15 +292,39 @@ def undo(netlink: Netlink, record: Record) -> None:
     present = {link.index: link.name for link in netlink.links()}
     found = [i for i in record.interfaces if present.get(i.index) == i.name]
     elapsed_s = max(0, int(time.monotonic()) - record.monotonic_s)
+    _try("addresses", _renew_addresses, netlink, record, found)
     for interface in found:
         _try(interface.name, _restore_interface, netlink, interface, elapsed_s)
+    indexes = {interface.index for interface in found}
     if record.silenced():
         for family in _FAMILIES:
             _try("rules", _restore_rules, netlink, record, family)
-    indexes = {interface.index for interface in found}
+    _try("routes", _restore_group_routes, netlink, record, indexes)
     _try("neighbours", _restore_neighbours, netlink, record, indexes)
     for family in _FAMILIES:
         _try("routes", _restore_routes, netlink, record, family, indexes)
+
+
+def _renew_addresses(netlink: Netlink, record: Record, found: list[TakenInterface]) -> None:
+    """Take off addresses whose routes were removed: with them the kernel makes the routes again."""
+    for family in _FAMILIES:
+        present = _local_routes(netlink, family, record)
+        recorded = [payload for payload in record.local_routes if Route(payload).family == family]
+        lost = {Route(payload).index for payload in recorded if payload not in present}
+        for interface in found:
+            if not interface.keeps_addresses or interface.index not in lost:
+                continue
+            for payload in reversed(interface.addresses):
+                if Address(payload).family == family:
+                    request(netlink, rtnetlink.RTM_DELADDR, payload, 0, "EADDRNOTAVAIL")
+
+
+def _restore_group_routes(netlink: Netlink, record: Record, indexes: set[int]) -> None:
+    """Add what does not come with an address: the routes of IPv6's groups."""
+    for payload in record.local_routes:
+        route = Route(payload)
+        if route.kind == rtnetlink.RTN_MULTICAST and route.index in indexes:
+            request(netlink, rtnetlink.RTM_NEWROUTE, payload, _CREATE, "EEXIST")
 
 
 def _try(what: str, restore: "Callable[..., None]", *arguments: object) -> None:
@@ -281,7 +352,7 @@ def _restore_interface(netlink: Netlink, interface: TakenInterface, elapsed_s: i
             _restore_address(netlink, address, elapsed_s)
         elif interface.keeps_addresses:
             # With the first one of a network its secondary ones go; they come next.
-            _request(netlink, rtnetlink.RTM_DELADDR, address.payload, 0, "EADDRNOTAVAIL")
+            request(netlink, rtnetlink.RTM_DELADDR, address.payload, 0, "EADDRNOTAVAIL")
 
 
 def _has_expired(address: Address, elapsed_s: int) -> bool:
@@ -318,7 +389,7 @@ def _restore_rules(netlink: Netlink, record: Record, family: int) -> None:
         request(netlink, rtnetlink.RTM_NEWRULE, rule.payload, _CREATE, "EEXIST")
     had_moved = any(_is_local(rule, _MOVED_PRIORITY) for rule in recorded)
     names = {interface.name for interface in record.silenced()}
-    for rule in netlink.rules(family):
+    for rule in _rules(netlink, family):
         is_ours = (
             rule.action == rtnetlink.FR_ACT_BLACKHOLE
             and rule.priority == _LOCAL_PRIORITY

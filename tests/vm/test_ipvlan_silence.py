@@ -2,6 +2,7 @@
 
 import os
 import re
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -9,8 +10,11 @@ import pytest
 from runsc.errors import RunscError
 from runsc.sandbox import network, takeover
 from tests.harness.netns import Namespace
+from tests.harness.ruleless import Ruleless
 from tests.harness.stimuli import answers_of
-from tests.vm.lan import Lan, lan
+from tests.vm.lan import INNER4, Lan, lan
+
+VNET_HEADER = 10
 
 L3S = (
     'interface "net1": ipvlan mode l3s is not supported: packets from the master never reach a '
@@ -68,6 +72,43 @@ def test_the_host_is_silent(net: Lan) -> None:
         assert answers_of(net.outer, "wire", mac) == set()
     assert snapshot(net.inner) == before
     assert answers_of(net.outer, "wire", mac) >= {"icmp4", "rst4", "icmp6", "rst6"}
+
+
+@pytest.mark.parametrize("mode", ["l2", "l3"])
+def test_the_host_is_silent_without_its_routes(mode: str) -> None:
+    """Where the kernel has no rules: what is for us is delivered all the same."""
+    with lan(mode) as net:
+        mac = bytes.fromhex(net.mac.replace(":", ""))
+        net.inner.sysctl("ipv4/ip_forward", "1")
+        net.inner.ip(f"route add default dev net1 src {INNER4}")
+        before = snapshot(net.inner)
+        with net.inner.entered():
+            netlink = Ruleless()
+            links = [link for link in netlink.links() if link.name == "net1"]
+            record = takeover.make_record(netlink, links)
+            takeover.silence(netlink, record)
+            wire = socket.socket(fileno=network.open_packet_socket(links[0]))
+        with wire:
+            assert answers_of(net.outer, "wire", mac) == set()
+            heard = drain(wire)
+        assert {b"\x08\x00", b"\x86\xdd"} <= {frame[12:14] for frame in heard}
+        assert any(frame[23] == socket.IPPROTO_TCP for frame in heard if frame[12] == 8)
+        assert any(frame[20] == socket.IPPROTO_TCP for frame in heard if frame[12] == 0x86)
+        with net.inner.entered():
+            takeover.undo(netlink, record)
+            netlink.close()
+        assert snapshot(net.inner) == before
+        assert answers_of(net.outer, "wire", mac) >= {"icmp4", "rst4", "icmp6", "rst6"}
+
+
+def drain(wire: socket.socket) -> list[bytes]:
+    """Return the frames that a packet socket has, without their struct virtio_net_hdr."""
+    found = []
+    while True:
+        try:
+            found.append(wire.recv(65536)[VNET_HEADER:])
+        except BlockingIOError:
+            return found
 
 
 def test_mode_l3s_is_refused() -> None:

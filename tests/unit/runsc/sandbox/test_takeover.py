@@ -13,6 +13,7 @@ from runsc.errors import RunscError
 from runsc.sandbox import network, rtnetlink, takeover
 from runsc.sandbox.rtnetlink import AF_INET, AF_INET6, Netlink, Rule
 from tests.harness.netns import Namespace, namespaces
+from tests.harness.ruleless import Ruleless
 from tests.harness.stimuli import advertise_prefix, answers_of
 
 Setup = Callable[[Namespace, Namespace], str]
@@ -196,10 +197,10 @@ def test_the_host_is_silent_after_the_link_was_down(pair: tuple[Namespace, Names
         handed.close()
 
 
-def silence_by_rule(inner: Namespace) -> takeover.Record:
+def silence_by_rule(inner: Namespace, kind: type[Netlink] = Netlink) -> takeover.Record:
     """Do to a veth what is done to an ipvlan, which has to keep its addresses."""
     with inner.entered():
-        netlink = Netlink()
+        netlink = kind()
         links = [link for link in netlink.links() if link.name == "eth0"]
         links[0].kind = "ipvlan"
         record = takeover.make_record(netlink, links)
@@ -231,6 +232,22 @@ def test_a_rule_silences_a_host_that_keeps_its_addresses(
     network.give_back(inner.path, reread(record))
     assert inner.snapshot() == before
     assert "arp" in answers_of(outer, "wire", mac)
+
+
+@pytest.mark.root
+def test_a_kernel_without_rules_loses_its_routes(pair: tuple[Namespace, Namespace]) -> None:
+    inner, outer = pair
+    before = inner.snapshot()
+    mac = bytes.fromhex(inner.ip_json("link show eth0")[0]["address"].replace(":", ""))
+    record = silence_by_rule(inner, Ruleless)
+    assert (inner.ip("rule"), inner.ip("-6 rule")) == (outer.ip("rule"), outer.ip("-6 rule"))
+    assert inner.ip_json("addr show eth0")[0]["addr_info"] != []
+    assert answers_of(outer, "wire", mac) == set()
+    network.give_back(inner.path, reread(record))
+    assert inner.snapshot() == before
+    network.give_back(inner.path, reread(record))
+    assert inner.snapshot() == before
+    assert answers_of(outer, "wire", mac) >= {"arp", "icmp4", "rst4", "na", "icmp6", "rst6"}
 
 
 @pytest.mark.root
@@ -292,7 +309,7 @@ class Recorder(Netlink):
 
     def request(self, kind: int, payload: bytes, flags: int = 0) -> None:
         if kind == self.refuse:
-            raise OSError(95, "operation not supported", rtnetlink.NAMES[kind])
+            raise OSError(1, "operation not permitted", rtnetlink.NAMES[kind])
         self.made.append((kind, payload))
         if kind == rtnetlink.RTM_NEWRULE:
             self.present[payload[0]].append(payload)
@@ -348,5 +365,5 @@ def test_an_ipvlan_that_cannot_be_silenced_is_refused() -> None:
     with pytest.raises(RunscError) as raised:
         takeover.silence(recorder, record)
     assert str(raised.value) == (
-        'interface "ipv0": cannot silence the host stack (RTM_NEWRULE: EOPNOTSUPP)'
+        'interface "ipv0": cannot silence the host stack (RTM_NEWRULE: EPERM)'
     )
