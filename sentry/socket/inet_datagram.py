@@ -347,10 +347,20 @@ class DatagramSocket(InetSocket):
             if level == abi.SOL_RAW and option == ICMP_FILTER and self._is_icmp():
                 endpoint.icmp_filter = int.from_bytes(value[:4], "little")
                 return True
+            if level == abi.SOL_RAW and option == abi.IPV6_CHECKSUM and endpoint.version == 6:
+                self._set_checksum_offset(endpoint, read_number(level, value))
+                return True
             if level == abi.IPPROTO_ICMPV6 and option == ICMPV6_FILTER:
                 endpoint.icmp6_filter = int.from_bytes(value[:32].ljust(32, b"\0"), "little")
                 return True
         return super().set_special(task, level, option, value)
+
+    def _set_checksum_offset(self, endpoint: RawEndpoint, number: int) -> None:
+        """Set IPV6_CHECKSUM at SOL_RAW, where ICMPv6 has it as well (do_rawv6_setsockopt)."""
+        if number > 0 and number % 2:
+            raise SysError(EINVAL)
+        endpoint.checksum_offset = max(number, -1)
+        self.values[(abi.SOL_IPV6, abi.IPV6_CHECKSUM)] = endpoint.checksum_offset
 
     def apply(self, row: Option, number: int) -> None:
         key = (row.level, row.number)

@@ -80,6 +80,19 @@ def test_network_tools(runtime: Runtime, busybox_rootfs: Path, name: str) -> Non
 
 
 @pytest.mark.guest
+def test_filters(runtime: Runtime, debian_rootfs: Path) -> None:
+    script = "cat > /tmp/program.py; exec python3 -u /tmp/program.py < /dev/null"
+    argv = ["/bin/sh", "-c", script]
+    program = Path(__file__).with_name("filters.py").read_bytes()
+    expected = native(debian_rootfs, argv, program).check()
+    raw = Runtime(runtime.state, [*runtime.command, "--net-raw"])
+    with Bundle(raw, debian_rootfs, default_config(argv)) as bundle:
+        actual = bundle.run(stdin=program)
+    assert not difference("output", expected.out, actual.out)
+    assert (actual.status, actual.err) == (expected.status, expected.err)
+
+
+@pytest.mark.guest
 def test_raw_sockets_need_the_flag(runtime: Runtime, debian_rootfs: Path) -> None:
     code = (
         "import socket\n"
