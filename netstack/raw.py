@@ -111,7 +111,9 @@ class RawEndpoint(DatagramEndpoint):
         self, payload: bytes, address: Address | None = None, options: SendOptions | None = None
     ) -> int | None:
         """Send a packet; return its size, or None: would block."""
-        self.check_can_send()
+        if self.has_header:
+            # Others send on, whatever is pending: Linux looks at it where it allocates for them.
+            self.check_can_send()
         target = self.target_of(address)
         if len(payload) > 65535:
             raise NetError(MESSAGE_TOO_LONG)

@@ -2,7 +2,6 @@
 
 import ctypes
 import errno
-import os
 import socket
 import struct
 
@@ -181,7 +180,6 @@ def frames():
     sender.send(b"a rather long datagram")
     packet.settimeout(5)
     print(len(packet.recv(2000)), packet.recv(2000, socket.MSG_TRUNC)[42:])
-    assert os.getpid()
 
 
 for test in (refused, arithmetic, loads, raw, frames):

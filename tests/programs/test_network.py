@@ -80,10 +80,11 @@ def test_network_tools(runtime: Runtime, busybox_rootfs: Path, name: str) -> Non
 
 
 @pytest.mark.guest
-def test_filters(runtime: Runtime, debian_rootfs: Path) -> None:
+@pytest.mark.parametrize("name", ["filters.py", "raw_errors.py"])
+def test_raw_sockets(runtime: Runtime, debian_rootfs: Path, name: str) -> None:
     script = "cat > /tmp/program.py; exec python3 -u /tmp/program.py < /dev/null"
     argv = ["/bin/sh", "-c", script]
-    program = Path(__file__).with_name("filters.py").read_bytes()
+    program = Path(__file__).with_name(name).read_bytes()
     expected = native(debian_rootfs, argv, program).check()
     raw = Runtime(runtime.state, [*runtime.command, "--net-raw"])
     with Bundle(raw, debian_rootfs, default_config(argv)) as bundle:
