@@ -41,7 +41,7 @@ NETWORK_PACKAGES = (
     "openssh-client",
     "openssh-server",
     "procps",
-    "python3-minimal",
+    "python3",
     "redis-server",
     "socat",
     "traceroute",

@@ -33,7 +33,7 @@ def machines() -> Iterator[Callable[[str, Runtime, Path, Namespace], Machine]]:
             machine = (
                 stack.enter_context(NativeMachine(tree, namespace))
                 if kernel == "native"
-                else stack.enter_context(SandboxMachine(runtime, tree, namespace))
+                else stack.enter_context(SandboxMachine(runtime, tree, namespace, ("--net-raw",)))
             )
             for guest in GUESTS.iterdir():
                 (machine.root / guest.name).write_bytes(guest.read_bytes())
