@@ -14,7 +14,16 @@ from pathlib import Path
 import pytest
 
 from tests.harness.bundle import Runtime
-from tests.harness.lossy import LEFT4, LEFT6, RIGHT4, RIGHT6, link
+from tests.harness.lossy import (
+    LEFT4,
+    LEFT6,
+    RIGHT4,
+    RIGHT6,
+    LossyLink,
+    can_compile,
+    link,
+    lossy_link,
+)
 from tests.harness.machine import Machine, SandboxMachine
 from tests.harness.netns import Namespace, namespaces
 from tests.harness.outcome import Outcome
@@ -71,8 +80,10 @@ class Trio:
         return machine.run(f"{variables}\ncd $(mktemp -d)\n{script}", timeout=50)
 
 
-def make_trio(stack: ExitStack, runtime: Runtime, tree: Path, kernel: str) -> Trio:
-    left, right = stack.enter_context(link())
+def make_trio(
+    stack: ExitStack, runtime: Runtime, tree: Path, kernel: str, bad: LossyLink | None = None
+) -> Trio:
+    left, right = (bad.left, bad.right) if bad else stack.enter_context(link())
     (behind,) = stack.enter_context(namespaces(1))
     connect_far(left, right, behind)
     make = stack.enter_context(machines())
@@ -102,6 +113,17 @@ def make_trio(stack: ExitStack, runtime: Runtime, tree: Path, kernel: str) -> Tr
 def trios(runtime: Runtime, network_rootfs: Path) -> Iterator[dict[str, Trio]]:
     with ExitStack() as stack:
         yield {k: make_trio(stack, runtime, network_rootfs, k) for k in KERNELS}
+
+
+@pytest.fixture(scope="module")
+def bad_trios(runtime: Runtime, network_rootfs: Path) -> Iterator[dict[str, Trio]]:
+    """Return machines with a bad link between the tested one and the others."""
+    with ExitStack() as stack:
+        links = {k: stack.enter_context(lossy_link(1)) for k in KERNELS}
+        made = {k: make_trio(stack, runtime, network_rootfs, k, links[k]) for k in KERNELS}
+        for bad in links.values():
+            bad.set(loss=0.02, delay=10, reorder=0.05, hold=5, duplicate=0.01)
+        yield made
 
 
 # What the time or chance decides is taken out of the output by the script.
@@ -211,18 +233,69 @@ SOME_WAYS = {
 }
 
 
+# The same programs over a bad link; nothing here depends on a datagram that nobody sends again.
+BAD_SCRIPTS = {
+    "curl": """
+        for host in $A "$URL6"; do
+            curl -sS http://$host/small http://$host/none | grep -v title
+            curl -sS -r 0-199999 http://$host/page | sha256sum
+        done
+        """,
+    "redis": """
+        redis-cli -h $A6 set key$PORT value
+        yes "incr counter$PORT" | head -n 20 | redis-cli -h $A | tail -n 1
+        yes "rpush list$PORT 01234567890123456789" | head -n 2000 | redis-cli -h $A --pipe |
+            tail -n 1
+        redis-cli -h $A6 lrange list$PORT 0 -1 | sha256sum
+        redis-cli -h $A del list$PORT counter$PORT
+        """,
+    "dns": """
+        dig @$A host.test A +short +tries=9 +timeout=1
+        dig @$A6 long.test TXT +noall +answer +tries=9 +timeout=1
+        """,
+    "ssh": """
+        head -c 200000 /srv/www/page | ssh $A6 cat | sha256sum
+        ssh $A exit 7; echo $?
+        """,
+    "socat": "head -c 200000 /srv/www/page | socat -t 30 - TCP6:$URL6:1000 | sha256sum",
+    "ping": "ping -n -c 60 -i 0.05 $A | sed -nE 's/.*, (4[5-9]|5.|60) received.*/most came back/p'",
+    "iperf3": SCRIPTS["iperf3"].split("for host", maxsplit=1)[0]
+    + "check -c $A -n 500K; check -c $A6 -n 500K -R",
+}
+
+
+def run_all(
+    trios: dict[str, Trio], scripts: dict[str, str], ways: list[str]
+) -> dict[tuple[str, str, str], Outcome]:
+    """Run scripts everywhere at once; return what they did by kernel, name and way."""
+    with ThreadPoolExecutor(len(trios) * len(scripts) * len(ways)) as pool:
+        runs = {
+            (kernel, name, way): pool.submit(trio.run, script, way)
+            for way in ways
+            for name, script in scripts.items()
+            for kernel, trio in trios.items()
+        }
+        return {key: run.result() for key, run in runs.items()}
+
+
+def compare(found: dict[tuple[str, str, str], Outcome]) -> None:
+    """Expect that all went with the sandbox as it did natively."""
+    for (kernel, name, way), native in found.items():
+        if kernel != "native":
+            continue
+        ours = found["sandbox", name, way]
+        assert len(native.out) > 10, f"{name}, {way}: {native.describe()}"
+        both = f"natively:\n{native.describe()}\nwith the sandbox:\n{ours.describe()}"
+        same = (ours.status, ours.out, ours.err) == (native.status, native.out, native.err)
+        assert same, f"{name}, {way}; {both}"
+
+
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_programs(trios: dict[str, Trio], name: str) -> None:
     ways = SOME_WAYS.get(name, list(trios["native"].ways()))
-    with ThreadPoolExecutor(len(ways) * 2) as pool:
-        runs = {
-            (kernel, way): pool.submit(trio.run, SCRIPTS[name], way)
-            for way in ways
-            for kernel, trio in trios.items()
-        }
-        found = {key: run.result() for key, run in runs.items()}
-    for way in ways:
-        native, ours = found["native", way], found["sandbox", way]
-        assert len(native.out) > 20, f"{way}: {native.describe()}"
-        where = f"{way}; natively:\n{native.describe()}\nwith the sandbox:\n{ours.describe()}"
-        assert (ours.status, ours.out, ours.err) == (native.status, native.out, native.err), where
+    compare(run_all(trios, {name: SCRIPTS[name]}, ways))
+
+
+@pytest.mark.skipif(not can_compile(), reason="no compiler")
+def test_programs_over_a_bad_link(bad_trios: dict[str, Trio]) -> None:
+    compare(run_all(bad_trios, BAD_SCRIPTS, ["to the peer", "from the peer"]))
