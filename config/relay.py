@@ -28,6 +28,8 @@ RESOLVER: "Final" = "127.0.0.11"
 MAX_DNS: "Final" = 65535
 DNS_HEADER: "Final" = 12
 ADDRESS_SIZE: "Final" = 16
+_IS_ANSWER: "Final" = 0x80
+_SERVFAIL: "Final" = 0x80 | 2  # "recursion available", and the code
 _IPV4_MAPPED: "Final" = bytes(10) + b"\xff\xff"
 
 _HEAD: "Final" = Struct("!BBxxI")  # kind, protocol, tag
@@ -76,6 +78,11 @@ def parse(data: bytes) -> RelayMessage:
     made = RelayMessage(kind, protocol, tag, data[at:])
     made.server = server
     return made
+
+
+def server_failure(query: bytes) -> bytes:
+    """Return the answer that there is none (SERVFAIL, RFC 1035, 4.1.1)."""
+    return query[:2] + bytes((query[2] | _IS_ANSWER, _SERVFAIL)) + query[4:]
 
 
 class LengthPrefixed:

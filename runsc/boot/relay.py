@@ -143,8 +143,10 @@ class Relay:
     def serve(self) -> None:
         """Pass messages on until the sandbox is gone."""
         swept = time.monotonic()
+        listening = len(self._parties)
         while True:
-            for number, _ in self._poller.poll(SWEEP_MS):
+            is_idle = len(self._parties) == listening and not self.asked
+            for number, _ in self._poller.poll(None if is_idle else SWEEP_MS):
                 if number == self.link.fileno():
                     if not self._on_link():
                         return

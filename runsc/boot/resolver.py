@@ -28,6 +28,7 @@ from config.relay import (
     RelayMessage,
     parse,
     prefix_length,
+    server_failure,
 )
 from netstack.endpoint import EVENT_ERR, EVENT_HUP, EVENT_IN, EVENT_OUT, Address
 from netstack.environment import Listener, Timer
@@ -202,7 +203,9 @@ class Resolver(HostWatcher):
         self.arm()
 
     def answer(self, query: RelayMessage, dns: bytes) -> None:
-        """Give Docker's resolver an answer."""
+        """Give Docker's resolver an answer; without one it need not wait, as with an ICMP error."""
+        if not dns and query.protocol == UDP and len(query.dns) >= DNS_HEADER:
+            dns = server_failure(query.dns)
         self._send(RelayMessage(OUTSIDE_ANSWER, query.protocol, query.tag, dns))
 
     def forget(self, exchange: Exchange) -> None:

@@ -14,7 +14,7 @@ import posix
 
 from config.relay import DNS_PORT, RESOLVER
 from runsc.errors import RunscError, describe
-from runsc.log import LOG
+from runsc.log import LOG, one_line
 from runsc.sandbox import hostcalls, rtnetlink, signals
 from runsc.sandbox.procfs import open_process, read_file
 from runsc.sandbox.rtnetlink import AF_INET, AF_INET6, Netlink
@@ -34,6 +34,7 @@ _PRIORITY = 2
 _TABLE = 53053
 _PROTOCOLS = (_socket.IPPROTO_UDP, _socket.IPPROTO_TCP)
 _BACKLOG = 64
+_MAX_MESSAGE = 4096
 _BUFFER_SIZE = 1 << 20
 
 # ip(7), ipv6(7), linux/in6.h
@@ -216,10 +217,15 @@ def _fork(container: "Container", handed: Handed) -> None:
             posix.waitpid(host_pid, 0)
         posix.close(told_write)
         told_write = -1
-        if posix.read(told_read, 1) != b"g":
-            raise RunscError("the relay of Docker's resolver ended at its start")
-    except ProcessLookupError:
-        raise RunscError("container not running") from None
+        message = posix.read(told_read, _MAX_MESSAGE)
+        if message != b"g":
+            reason = message.decode("utf-8", "replace") or "it ended at its start"
+            raise RunscError(f"the relay of Docker's resolver: {one_line(reason)}")
+    except OSError as error:
+        # Also when the container has ended: no forks into its pid namespace then.
+        raise RunscError(
+            f"cannot start the relay of Docker's resolver: {describe(error)}"
+        ) from None
     finally:
         hostcalls.setns(own_fd, hostcalls.CLONE_NEWPID)
         for host_fd in {own_fd, go_read, go_write, told_read, told_write} - {-1}:
@@ -249,6 +255,10 @@ def _run_relay(handed: Handed, told_fd: int) -> None:
         posix.chdir("/")
         __import__(_LEAN_MODULE, fromlist=["install"]).install()
         run = __import__(RELAY_MODULE, fromlist=["run"]).run
+    except BaseException as error:  # noqa: BLE001 - a forked child has nobody above it
+        posix.write(told_fd, f"{type(error).__name__}: {error}".encode())
+        posix._exit(0)
+    try:
         run(handed, told_fd)
     finally:
         posix._exit(0)

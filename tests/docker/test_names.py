@@ -4,6 +4,7 @@ import os
 import re
 import struct
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,17 @@ def test_a_name_that_nobody_knows_is_told_at_once(docker, network, outside):
     done = docker("exec", name, "nslookup", "-type=a", "nowhere.test")
     assert done.status == 1
     assert "NXDOMAIN" in done.out
+
+
+def test_the_next_server_is_asked_when_one_refuses(docker, network, outside):
+    flags = ["--network", network, "--dns", "10.78.0.1"]  # nobody listens at the gateway
+    name = detach(docker, "runsc-net", *flags)
+    started = time.monotonic()
+    done = docker("exec", name, "nslookup", "-type=a", "outside.test")
+    assert (done.status, "SERVFAIL" in done.out) == (1, True)
+    assert time.monotonic() - started < 4  # what Docker's resolver gives a server
+    name = detach(docker, "runsc-net", *flags, "--dns", OUTSIDE)
+    assert look_up(docker, name, "outside.test") == ["10.1.2.3"]
 
 
 def test_names_of_servers_outside_are_found(docker, network, outside):

@@ -8,15 +8,18 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from config import relay as wire
 from config.relay import RESOLVER, TCP, UDP, RelayMessage
 from runsc.boot import relay
+from runsc.errors import RunscError
 from runsc.sandbox import resolver
 from runsc.sandbox.resolver import Handed
 from runsc.sandbox.rtnetlink import Netlink
+from runsc.sandbox.state import Container
 from tests.harness.netns import Namespace, namespaces
 
 pytestmark = pytest.mark.root
@@ -39,6 +42,13 @@ def with_netlink(namespace: Namespace, do: Callable[[Netlink], None]) -> None:
             do(netlink)
         finally:
             netlink.close()
+
+
+def test_a_container_that_has_ended_gets_no_relay(namespace: Namespace, tmp_path: Path) -> None:
+    container = Container(str(tmp_path), "box")
+    container.pid, container.started_at = os.getpid(), 1  # another process has its number
+    with namespace.entered(), pytest.raises(RunscError, match="cannot start the relay"):
+        resolver.start_relay(container)
 
 
 class RunningRelay:

@@ -23,6 +23,7 @@ SERVER = Address(ip("127.0.0.11"), 53)
 OUTSIDE = ip("10.0.0.2")
 QUERY = b"\x12\x34" + bytes(10) + b"query"
 ANSWER = b"\x12\x34" + bytes(10) + b"answer"
+FAILURE = b"\x12\x34\x80\x82" + bytes(8) + b"query"
 
 
 class World:
@@ -230,18 +231,20 @@ def test_a_server_outside_is_asked_by_udp(world: World) -> None:
 
 def test_a_server_that_refuses_or_is_silent_gives_no_answer(world: World) -> None:
     world.give(relay.OUTSIDE_QUERY, UDP, 1, QUERY, OUTSIDE)
-    assert (world.take().dns, world.is_quiet()) == (b"", True)
+    assert (world.take().dns, world.is_quiet()) == (FAILURE, True)
     world.give(relay.OUTSIDE_QUERY, TCP, 2, QUERY, OUTSIDE)
     assert (world.take().dns, world.is_quiet()) == (b"", True)
     world.give(relay.OUTSIDE_QUERY, TCP, 3, QUERY, ip("192.0.2.1"))  # no route
-    assert world.take().tag == 3
+    assert (world.take().dns, world.is_quiet()) == (b"", True)
+    world.give(relay.OUTSIDE_QUERY, UDP, 3, QUERY, ip("192.0.2.1"))
+    assert (world.take().dns, world.is_quiet()) == (FAILURE, True)
     server = serve_udp(world)
     world.give(relay.OUTSIDE_QUERY, UDP, 4, QUERY, OUTSIDE)
     assert server.receive() is not None
     assert world.is_quiet()
     world.pair.run(resolver.TIMEOUT_NS + 2 * SECOND)
     got = world.take()
-    assert (got.tag, got.dns) == (4, b"")
+    assert (got.tag, got.dns) == (4, FAILURE)
 
 
 def test_a_server_outside_is_asked_by_tcp(world: World) -> None:
@@ -272,7 +275,7 @@ def test_queries_to_servers_are_limited(world: World) -> None:
     assert world.is_quiet()
     world.give(relay.OUTSIDE_QUERY, UDP, 9999, QUERY, OUTSIDE)
     got = world.take()
-    assert (got.tag, got.dns) == (9999, b"")
+    assert (got.tag, got.dns) == (9999, FAILURE)
 
 
 def test_without_the_relay_nobody_answers(world: World) -> None:
