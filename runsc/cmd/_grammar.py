@@ -263,6 +263,22 @@ COMMANDS: (
             "args": (),
         },
     ),
+    "port-forward": (
+        {
+            "stream": ("stream", "text"),
+        },
+        (
+            ("container_id", True),
+            ("ports", True),
+        ),
+        "",
+        False,
+        {
+            "stream": "",
+            "container_id": "",
+            "ports": "",
+        },
+    ),
     "do": (
         {
             "cwd": ("cwd", "text"),
