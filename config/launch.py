@@ -24,6 +24,8 @@ byte of a frame.  One request a connection, which `exec` and `forward` keep:
            {"end":true} when both ends are closed; the client need not stay for that
   {"do":"ps"}
         -> {"ok":true,"pids":[host pids],"guest":[{"pid","ppid","uid","comm"}]}
+  {"do":"network"}
+        -> {"ok":true,"text":"what there is to be said of the network, for people"}
   {"do":"state"}                          -> {"ok":true,"started":bool}
 A failure is {"ok":false,"error":"one line for the user"}.
 """

@@ -21,6 +21,7 @@ from sentry.kernel.task import Task
 from sentry.kernel.thread_group import ThreadGroup
 from sentry.loop import Loop
 from sentry.socket.forward import EndListener, Forwards
+from sentry.socket.net_report import network_report
 from sentry.vfs.file import File
 
 SIGKILL: Final = 9
@@ -189,6 +190,10 @@ class Container(RequestHandler):
             self._forwards.add(session.port, session.host_fd, ForwardEnd(session))
         except SysError as error:
             raise RunscError(f"port {session.port}: {os.strerror(error.errno).lower()}") from None
+
+    def network_report(self) -> str:
+        note = self._interfaces.note() if self._interfaces is not None else ""
+        return (f"{note}\n" if note else "") + network_report(self._kernel)
 
     def host_pids(self) -> list[int]:
         # Numbers of the sandbox's own pid namespace would mean nothing to the caller.

@@ -254,6 +254,8 @@ class Connection(HostWatcher):
             return self._list_processes()
         if verb == "exec":
             return self._start_exec(fields)
+        if verb == "network":
+            return {"ok": True, "text": handler.network_report()}
         if verb == "forward":
             return self._start_forward(fields)
         raise RunscError(f"unknown request {verb!r}")

@@ -69,6 +69,10 @@ class RequestHandler:
         """Join a stream to a port of the loopback address inside."""
         raise NotImplementedError
 
+    def network_report(self) -> str:
+        """Return what there is to be said of the container's network, as text."""
+        raise NotImplementedError
+
     def host_pids(self) -> list[int]:
         """Return the pids on the host that belong to the container."""
         raise NotImplementedError

@@ -279,6 +279,20 @@ COMMANDS: (
             "ports": "",
         },
     ),
+    "debug": (
+        {
+            "net": ("net", "bool"),
+        },
+        (
+            ("container_id", True),
+        ),
+        "",
+        True,
+        {
+            "net": False,
+            "container_id": "",
+        },
+    ),
     "do": (
         {
             "cwd": ("cwd", "text"),

@@ -180,6 +180,15 @@ def _port_forward(config: Config, call: Call) -> int:
     return 0
 
 
+def _debug(config: Config, call: Call) -> int:
+    from runsc.sandbox.show import network_text
+
+    if not call.flag("net"):
+        raise UsageError("debug needs to know what to show: --net")
+    write_out(network_text(config, call.text("container_id")))
+    return 0
+
+
 def _features(_config: Config, _call: Call) -> int:
     from config.jsontext import dumps
     from runsc.sandbox.features import features
@@ -204,6 +213,7 @@ def _do(config: Config, call: Call) -> int:
 
 HANDLERS: "dict[str, Callable[[Config, Call], int]]" = {
     "create": _create,
+    "debug": _debug,
     "delete": _delete,
     "do": _do,
     "exec": _exec,
