@@ -6,7 +6,7 @@ returns: it ends with the exit status of the container's init.
 
 The control socket speaks frames: a 4-byte little-endian length, then that many
 bytes of UTF-8 JSON (an object); descriptors ride as SCM_RIGHTS on the first
-byte of a frame.  One request a connection, except `exec`:
+byte of a frame.  One request a connection, which `exec` and `forward` keep:
 
   {"do":"start","network":{...}} + a packet socket for each interface
         -> {"ok":true} once the program runs; `network` is NetworkSettings of config/network.py,
@@ -19,8 +19,13 @@ byte of a frame.  One request a connection, except `exec`:
         -> {"ok":true,"pid":GUEST_PID}, later {"exit":STATUS} (0..255, 128+n for a signal);
            the client may send {"signal":N} frames; when the connection drops
            before the exit, the guest process is killed
+  {"do":"forward","port":N} + the descriptor of a stream socket
+        -> {"ok":true} once it is joined to that port of the loopback address inside, later
+           {"end":true} when both ends are closed; the client need not stay for that
   {"do":"ps"}
         -> {"ok":true,"pids":[host pids],"guest":[{"pid","ppid","uid","comm"}]}
+  {"do":"network"}
+        -> {"ok":true,"text":"what there is to be said of the network, for people"}
   {"do":"state"}                          -> {"ok":true,"started":bool}
 A failure is {"ok":false,"error":"one line for the user"}.
 """

@@ -7,9 +7,10 @@ from config.network import NetworkSettings
 from config.oci import Process
 from runsc.boot.interfaces import Interfaces
 from runsc.boot.processes import ProcessMaker
-from runsc.boot.requests import ExecSession, RequestHandler
+from runsc.boot.requests import ExecSession, ForwardSession, RequestHandler
 from runsc.boot.terminals import Console, Terminals
 from runsc.errors import RunscError
+from sentry.errors import SysError
 from sentry.fs.stdio import host_stream
 from sentry.kernel.exit import end_group
 from sentry.kernel.freeze import freeze, running, thaw
@@ -19,6 +20,8 @@ from sentry.kernel.spawn import ExitWatcher
 from sentry.kernel.task import Task
 from sentry.kernel.thread_group import ThreadGroup
 from sentry.loop import Loop
+from sentry.socket.forward import EndListener, Forwards
+from sentry.socket.net_report import network_report
 from sentry.vfs.file import File
 
 SIGKILL: Final = 9
@@ -63,6 +66,16 @@ class SessionWatcher(ExitWatcher):
         self._session.on_exit(exit_code(status))
 
 
+class ForwardEnd(EndListener):
+    """Tells a session that its stream has ended."""
+
+    def __init__(self, session: ForwardSession) -> None:
+        self._session = session
+
+    def on_forward_end(self) -> None:
+        self._session.on_end()
+
+
 class Container(RequestHandler):
     """One container and its processes."""
 
@@ -81,6 +94,7 @@ class Container(RequestHandler):
         self._terminals = terminals
         self._interfaces = interfaces
         self._init = init
+        self._forwards = Forwards(kernel)
         self._started = False
         self._is_paused = False
         self._pending: list[int] = []  # signals that came before the start
@@ -168,6 +182,18 @@ class Container(RequestHandler):
 
     def abandon_exec(self, session: ExecSession) -> None:
         self.signal_exec(session, SIGKILL)
+
+    def forward(self, session: ForwardSession) -> None:
+        if not self._started or self._init.group.is_zombie:
+            raise RunscError("container not running")
+        try:
+            self._forwards.add(session.port, session.host_fd, ForwardEnd(session))
+        except SysError as error:
+            raise RunscError(f"port {session.port}: {os.strerror(error.errno).lower()}") from None
+
+    def network_report(self) -> str:
+        note = self._interfaces.note() if self._interfaces is not None else ""
+        return (f"{note}\n" if note else "") + network_report(self._kernel)
 
     def host_pids(self) -> list[int]:
         # Numbers of the sandbox's own pid namespace would mean nothing to the caller.

@@ -16,7 +16,7 @@ from config.decode import FieldError, Fields
 from config.jsontext import JsonError, dumps, loads
 from config.network import read_network
 from config.oci import read_process
-from runsc.boot.requests import ExecSession, RequestHandler
+from runsc.boot.requests import ExecSession, ForwardSession, RequestHandler
 from runsc.errors import RunscError
 from sentry.log import Log, describe_exception
 from sentry.platform.interface import HostWatcher, Platform
@@ -105,6 +105,18 @@ class ControlledExec(ExecSession):
         self._connection.on_exec_exit(status)
 
 
+class ControlledForward(ForwardSession):
+    """A forwarded stream whose end is told to its client, if that is still there."""
+
+    def __init__(self, connection: Connection, port: int, host_fd: int) -> None:
+        super().__init__(port, host_fd)
+        self._connection = connection
+
+    def on_end(self) -> None:
+        """Tell the client."""
+        self._connection.on_forward_end()
+
+
 class Connection(HostWatcher):
     """One client."""
 
@@ -117,6 +129,7 @@ class Connection(HostWatcher):
         self._output = b""
         self._received: list[int] = []  # descriptors that came and that nobody took
         self._exec: ExecSession | None = None
+        self._is_forwarding = False  # stays until the stream ends, or the client goes
         self._has_asked = False
         self._is_ending = False  # close once the output is written
         self._is_closed = False
@@ -142,6 +155,12 @@ class Connection(HostWatcher):
         self._exec = None
         self._send({"exit": status})
         self._end()
+
+    def on_forward_end(self) -> None:
+        """Called when the stream that this client has brought is over."""
+        if not self._is_closed:
+            self._send({"end": True})
+            self._end()
 
     def close(self) -> None:
         """Forget the client, and kill what it was waiting for."""
@@ -202,13 +221,17 @@ class Connection(HostWatcher):
             else:
                 self._has_asked = True
                 self._send(self._answer(fields))
-                if self._exec is None:
+                if not self._goes_on():
                     self._end()
         except (RunscError, FieldError, JsonError) as error:
             self._refuse(str(error))
         except ImportError:
             # The standard library's scanner would load more of itself to explain.
             self._refuse("the request is not JSON")
+
+    def _goes_on(self) -> bool:
+        """Return whether there is something to be told after the answer."""
+        return self._exec is not None or self._is_forwarding
 
     def _answer(self, fields: Fields) -> dict[str, Json]:
         handler = self._server.handler
@@ -231,6 +254,10 @@ class Connection(HostWatcher):
             return self._list_processes()
         if verb == "exec":
             return self._start_exec(fields)
+        if verb == "network":
+            return {"ok": True, "text": handler.network_report()}
+        if verb == "forward":
+            return self._start_forward(fields)
         raise RunscError(f"unknown request {verb!r}")
 
     def _start(self, fields: Fields) -> dict[str, Json]:
@@ -260,6 +287,15 @@ class Connection(HostWatcher):
         self._server.handler.exec(session)
         self._exec = session
         return {"ok": True, "pid": session.pid}
+
+    def _start_forward(self, fields: Fields) -> dict[str, Json]:
+        port = fields.number("port", 0, 1, 65535)
+        if len(self._received) != 1:
+            raise RunscError("forward needs the descriptor of a stream")
+        self._server.handler.forward(ControlledForward(self, port, self._received[0]))
+        self._received = []
+        self._is_forwarding = True
+        return {"ok": True}
 
     def _refuse(self, reason: str) -> None:
         self._send({"ok": False, "error": " ".join(reason.split())})

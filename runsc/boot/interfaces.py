@@ -56,6 +56,17 @@ class Interfaces:
         self._links: list[HostLink] = []
         self._resolver: Resolver | None = None
 
+    def note(self) -> str:
+        """Return what an operator may be wrong about, in a line; empty if there is nothing."""
+        config = self._config
+        if config.qdisc == "tbf" or not (config.qdisc_tbf_rate or config.qdisc_tbf_burst):
+            return ""
+        return (
+            "nothing is limited: without --qdisc=tbf, "
+            f"--qdisc-tbf-rate ({config.qdisc_tbf_rate}) and "
+            f"--qdisc-tbf-burst ({config.qdisc_tbf_burst}) are only ceilings for annotations"
+        )
+
     def capture_to(self, host_fd: int) -> None:
         """Have the frames of all interfaces written to a file."""
         self._capture = Capture(CaptureFile(host_fd), "runsc")
@@ -85,6 +96,8 @@ class Interfaces:
                 os.close(host_fd)
         for link in self._links:
             link.start()
+        if self._links and self.note():
+            self._log.info("network: " + self.note())
 
     def close(self) -> None:
         """Close the links, at the end of the sandbox."""

@@ -19,6 +19,17 @@ class ExecSession:
         """Called once, when the guest process has ended (0..255, 128+n for a signal)."""
 
 
+class ForwardSession:
+    """One stream that is joined to a port of the container."""
+
+    def __init__(self, port: int, host_fd: int) -> None:
+        self.port = port
+        self.host_fd = host_fd  # of a stream socket; the handler's once `forward` has succeeded
+
+    def on_end(self) -> None:
+        """Called once, when both ends are closed."""
+
+
 class RequestHandler:
     """Carries out requests; each raises RunscError with one line for the user."""
 
@@ -52,6 +63,14 @@ class RequestHandler:
 
     def abandon_exec(self, session: ExecSession) -> None:
         """Kill the process of an `exec` whose client has gone."""
+        raise NotImplementedError
+
+    def forward(self, session: ForwardSession) -> None:
+        """Join a stream to a port of the loopback address inside."""
+        raise NotImplementedError
+
+    def network_report(self) -> str:
+        """Return what there is to be said of the container's network, as text."""
         raise NotImplementedError
 
     def host_pids(self) -> list[int]:

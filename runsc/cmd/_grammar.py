@@ -265,6 +265,36 @@ COMMANDS: (
             "args": (),
         },
     ),
+    "port-forward": (
+        {
+            "stream": ("stream", "text"),
+        },
+        (
+            ("container_id", True),
+            ("ports", True),
+        ),
+        "",
+        False,
+        {
+            "stream": "",
+            "container_id": "",
+            "ports": "",
+        },
+    ),
+    "debug": (
+        {
+            "net": ("net", "bool"),
+        },
+        (
+            ("container_id", True),
+        ),
+        "",
+        True,
+        {
+            "net": False,
+            "container_id": "",
+        },
+    ),
     "do": (
         {
             "cwd": ("cwd", "text"),

@@ -12,6 +12,8 @@ COMMANDS = (
     ("state", "Print the state of a container as JSON."),
     ("list", "List the containers."),
     ("ps", "List the processes of a container."),
+    ("port-forward", "Join TCP connections of the host to a port of a container."),
+    ("debug", "Look into a running sandbox."),
     ("do", "Run a command in a throw-away sandbox over the host's files."),
     ("spec", "Write a config.json to start from."),
     ("features", "Print what the runtime supports as JSON."),

@@ -169,6 +169,26 @@ def _ps(config: Config, call: Call) -> int:
     return 0
 
 
+def _port_forward(config: Config, call: Call) -> int:
+    from runsc.sandbox.forward import forward_ports, forward_stream
+
+    container_id, ports = call.text("container_id"), call.text("ports")
+    if call.text("stream"):
+        forward_stream(config, container_id, ports, absolute(call.text("stream")))
+    else:
+        forward_ports(config, container_id, ports)
+    return 0
+
+
+def _debug(config: Config, call: Call) -> int:
+    from runsc.sandbox.show import network_text
+
+    if not call.flag("net"):
+        raise UsageError("debug needs to know what to show: --net")
+    write_out(network_text(config, call.text("container_id")))
+    return 0
+
+
 def _features(_config: Config, _call: Call) -> int:
     from config.jsontext import dumps
     from runsc.sandbox.features import features
@@ -193,6 +213,7 @@ def _do(config: Config, call: Call) -> int:
 
 HANDLERS: "dict[str, Callable[[Config, Call], int]]" = {
     "create": _create,
+    "debug": _debug,
     "delete": _delete,
     "do": _do,
     "exec": _exec,
@@ -200,6 +221,7 @@ HANDLERS: "dict[str, Callable[[Config, Call], int]]" = {
     "kill": _kill,
     "list": _list,
     "pause": _pause,
+    "port-forward": _port_forward,
     "ps": _ps,
     "resume": _resume,
     "run": _run,

@@ -1,11 +1,11 @@
-"""`state`, `list` and `ps`: what can be read of containers."""
+"""`state`, `list`, `ps` and `debug`: what can be read of containers."""
 
 import posix
 
 from config.decode import Fields
 from config.flags import Config
 from config.jsontext import dumps
-from runsc.errors import RunscError
+from runsc.errors import NotRunningError, RunscError
 from runsc.log import LOG
 from runsc.sandbox.procfs import read_file
 from runsc.sandbox.state import STOPPED, Container, container_ids, load_container
@@ -68,6 +68,16 @@ def ps_text(config: Config, container_id: str, style: str) -> str:
         answer = ask(container.directory, {"do": "ps"})
         rows.extend(_row(item) for item in answer.objects("guest"))
     return table(rows)
+
+
+def network_text(config: Config, container_id: str) -> str:
+    """Return what the sandbox says of its network."""
+    from runsc.sandbox.client import ask
+
+    container = load_container(config.root, container_id)
+    if container.status() == STOPPED:
+        raise NotRunningError
+    return ask(container.directory, {"do": "network"}).text("text", "")
 
 
 def _row(item: Fields) -> list[str]:

@@ -281,6 +281,7 @@ def test_a_burst_that_no_frame_fits_is_refused(
     pair: tuple[Namespace, Namespace], config: dict[str, object], words: str
 ) -> None:
     inner, _ = pair
+    inner.settle()
     before = inner.snapshot()
     with pytest.raises(RunscError, match=f'interface "eth0": qdisc tbf: .*{words}'):
         TakenStack(inner, settings_of(qdisc="tbf", **config))
