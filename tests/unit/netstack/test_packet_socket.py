@@ -5,7 +5,7 @@ import pytest
 from netstack.endpoint import Address
 from netstack.errors import NetError
 from netstack.interface import IFF_PROMISC
-from netstack.packet import FrameFilter, OUTGOING, TO_BROADCAST, TO_HOST, TO_OTHER_HOST
+from netstack.packet import OUTGOING, TO_BROADCAST, TO_HOST, TO_OTHER_HOST, FrameFilter
 from netstack.packet_socket import ETH_P_ALL, PacketEndpoint
 from tests.unit.netstack.harness import Pair, ip
 from tests.unit.netstack.test_icmp4 import OUR_MAC, PEER_MAC, capture, packet
