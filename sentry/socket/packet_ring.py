@@ -42,7 +42,8 @@ class PacketRing(FrameRing):
 
     def __init__(self, request: bytes, version: int, reserve: int, is_raw: bool) -> None:
         """Make the ring of a struct tpacket_req; SysError(EINVAL), ENOMEM (packet_set_ring)."""
-        block_size, blocks, self.frame_size, self.frames = REQUEST.unpack(request)
+        sizes: tuple[int, int, int, int] = REQUEST.unpack(request)
+        block_size, blocks, self.frame_size, self.frames = sizes
         self.version = version
         self.reserve = reserve
         self.is_raw = is_raw
@@ -95,9 +96,8 @@ class PacketRing(FrameRing):
         data_at &= 0xFFFF
         network_at &= 0xFFFF
         if self.version == TPACKET_V1:
-            return _HEADER_V1.pack(
-                0, frame.length, kept, data_at, network_at, seconds, rest // 1000
-            )
+            rest //= 1000
+            return _HEADER_V1.pack(0, frame.length, kept, data_at, network_at, seconds, rest)
         return _HEADER_V2.pack(0, frame.length, kept, data_at, network_at, seconds, rest, 0, 0)
 
     def has_frames(self) -> bool:
