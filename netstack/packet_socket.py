@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
+from mypy_extensions import mypyc_attr
+
 from netstack.endpoint import EVENT_ERR, EVENT_IN, EVENT_OUT, Endpoint
 from netstack.errors import INVALID, MESSAGE_TOO_LONG, NETWORK_DOWN, NO_SUCH_DEVICE, NetError
 from netstack.interface import IFF_ALLMULTI, IFF_PROMISC, Interface
@@ -31,6 +33,31 @@ class Frame:
         self.time_ns = packet.time_ns
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
+class FrameRing:
+    """Where frames go in place of the queue (PACKET_RX_RING)."""
+
+    def put(self, frame: Frame, address: bytes, *, is_losing: bool) -> bool:
+        """Take a frame with its struct sockaddr_ll; False if there is no room.
+
+        `is_losing`: some were dropped since the statistics were read.
+        """
+        return False
+
+    def has_frames(self) -> bool:
+        """Return whether the reader has something to read."""
+        return False
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class FrameAddresses:
+    """Makes struct sockaddr_ll, which is none of the stack's business."""
+
+    def address_of(self, frame: Frame) -> bytes:
+        """Return where a frame came from."""
+        return b""
+
+
 class PacketEndpoint(Endpoint):
     """Sees the frames of one or of all interfaces.  The socket layer asks for CAP_NET_RAW."""
 
@@ -41,6 +68,8 @@ class PacketEndpoint(Endpoint):
         self.protocol = protocol  # an ethertype, ETH_P_ALL, or 0: receives nothing
         self.interface_index = 0  # 0: all
         self.filter: FrameFilter | None = None
+        self.ring: FrameRing | None = None  # PACKET_RX_RING
+        self.addresses = FrameAddresses()
         self.ignores_outgoing = False  # PACKET_IGNORE_OUTGOING
         self.receive_limit = stack.settings.rmem_default
         self.packets = 0  # PACKET_STATISTICS
@@ -90,16 +119,31 @@ class PacketEndpoint(Endpoint):
             if keep <= 0:
                 return
         self.packets += 1
+        if self.ring is not None:
+            self._put_in_ring(self.ring, self._frame(data[:keep], packet, ethertype, len(data)))
+            return
         if self._queued_bytes + min(keep, len(data)) + FRAME_OVERHEAD > self.receive_limit:
             self.drops += 1
             return
-        frame = Frame(data[:keep], len(data), packet, ethertype)
-        if packet.network >= ETHERNET_HEADER:
-            frame.source = packet.data[6:12]
-        frame.network = packet.network if self.is_raw else 0
+        frame = self._frame(data[:keep], packet, ethertype, len(data))
         self._queue.append(frame)
         self._queued_bytes += len(frame.data) + FRAME_OVERHEAD
         self.listener.on_events(EVENT_IN)
+
+    def _frame(self, data: bytes, packet: InPacket, ethertype: int, length: int) -> Frame:
+        frame = Frame(data, length, packet, ethertype)
+        if packet.network >= ETHERNET_HEADER:
+            frame.source = packet.data[6:12]
+        frame.network = packet.network if self.is_raw else 0
+        return frame
+
+    def _put_in_ring(self, ring: FrameRing, frame: Frame) -> None:
+        if not frame.time_ns:
+            frame.time_ns = self.stack.environment.realtime_ns()
+        if ring.put(frame, self.addresses.address_of(frame), is_losing=self.drops > 0):
+            self.listener.on_events(EVENT_IN)
+        else:
+            self.drops += 1
 
     def receive(self, *, peek: bool = False) -> Frame | None:
         """Return the next frame, whole; None: would block."""
@@ -123,7 +167,7 @@ class PacketEndpoint(Endpoint):
 
     def readiness(self) -> int:
         events = EVENT_OUT if self._has_room else 0
-        if self._queue:
+        if self._queue or (self.ring is not None and self.ring.has_frames()):
             events |= EVENT_IN
         if self.error:
             events |= EVENT_ERR

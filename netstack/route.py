@@ -33,6 +33,7 @@ SCOPE_NOWHERE: Final = 255
 
 # rtm_protocol.
 PROTOCOL_KERNEL: Final = 2
+LOOPBACK_INDEX: Final = 1  # where what this host sends "came from" (flowi_iif)
 PROTOCOL_BOOT: Final = 3
 
 
@@ -89,15 +90,23 @@ class Rule:
         self.source_length = 0
         self.destination = b""
         self.destination_length = 0
+        # Interfaces by name, as given, and by index: 0: any, -1: there was none of that name.
+        self.output_name = ""
         self.interface_index = 0  # output interface (oif)
+        self.input_name = ""
+        self.input_index = 0  # of a packet on its way through; 1 for what this host sends
+        self.refusal: RouteEntry | None = None  # blackhole, unreachable, prohibit: no table
         self.mark = 0
         self.mark_mask = 0  # 0: any mark
 
-    def matches(self, destination: bytes, source: bytes, interface_index: int, mark: int) -> bool:
+    def matches(
+        self, destination: bytes, source: bytes, interface_index: int, mark: int, input_index: int
+    ) -> bool:
         """Return whether the rule's table is to be asked."""
         return (
             mark & self.mark_mask == self.mark & self.mark_mask
             and (not self.interface_index or self.interface_index == interface_index)
+            and (not self.input_index or self.input_index == input_index)
             and in_prefix(source, self.source, self.source_length)
             and in_prefix(destination, self.destination, self.destination_length)
         )
@@ -217,12 +226,22 @@ class Routing:
         table.remove(entry)
 
     def lookup(
-        self, destination: bytes, source: bytes = b"", interface_index: int = 0, mark: int = 0
+        self,
+        destination: bytes,
+        source: bytes = b"",
+        interface_index: int = 0,
+        mark: int = 0,
+        input_index: int = LOOPBACK_INDEX,
     ) -> RouteEntry | None:
-        """Return the route that the rules lead to."""
+        """Return the route that the rules lead to.
+
+        `input_index` is the interface that a packet to be forwarded came by.
+        """
         for rule in self.rules:
-            if not rule.matches(destination, source, interface_index, mark):
+            if not rule.matches(destination, source, interface_index, mark, input_index):
                 continue
+            if rule.refusal is not None:
+                return rule.refusal
             table = self.tables.get(rule.table)
             entry = table.lookup(destination, interface_index) if table is not None else None
             if entry is not None and entry.kind != THROW:

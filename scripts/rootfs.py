@@ -249,8 +249,7 @@ def musl() -> Path:
 def python_tests() -> Path:
     """Return the package `test` of debian()'s Python, with Debian's package of its test suite.
 
-    The suite is only unpacked: it needs nothing besides, and belongs over the directory of
-    that name.
+    It is only unpacked: it needs nothing besides, and belongs over the directory of that name.
     """
     base = debian()
     library = next(base.glob("usr/lib/python3.*/test")).parent

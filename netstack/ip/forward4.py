@@ -62,7 +62,9 @@ class Forwarder4:
         icmp = self.network.icmp
         try:
             # The packet's source takes part in the choice of a table, not of our address.
-            entry = self.network.routing.lookup(packet.destination, packet.source)
+            entry = self.network.routing.lookup(
+                packet.destination, packet.source, input_index=packet.interface.index
+            )
             if entry is None:
                 self.network.counters.InNoRoutes += 1
                 icmp.send_error(packet, icmp4.DEST_UNREACH, icmp4.NET_UNREACHABLE, 0)

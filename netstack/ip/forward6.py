@@ -70,7 +70,9 @@ class Forwarder6:
 
     def _find_route(self, packet: InPacket) -> Route | None:
         """Return the way to the destination; None after having told the sender."""
-        entry = self.ip.routing.lookup(packet.destination, packet.source)
+        entry = self.ip.routing.lookup(
+            packet.destination, packet.source, input_index=packet.interface.index
+        )
         kind = entry.kind if entry is not None else UNREACHABLE
         if entry is not None and kind == UNICAST:
             try:

@@ -75,6 +75,7 @@ NDA_PROBES: Final = 4
 
 FRA_DST: Final = 1
 FRA_SRC: Final = 2
+FRA_IIFNAME: Final = 3
 FRA_PRIORITY: Final = 6
 FRA_FWMARK: Final = 10
 FRA_TABLE: Final = 15

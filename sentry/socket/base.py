@@ -181,6 +181,14 @@ class Socket(File):
             raise SysError(ENOPROTOOPT)
         return _INT.pack(value)
 
+    def asks_with_value(self, level: int, option: int) -> bool:
+        """Return whether what getsockopt(2) finds in its buffer is a part of the question."""
+        return False
+
+    def get_option_for(self, task: Task, level: int, option: int, value: bytes) -> bytes:
+        """Return the value of such an option."""
+        raise SysError(ENOPROTOOPT)
+
     def set_option(self, task: Task, level: int, option: int, value: bytes) -> None:
         """Set an option (setsockopt(2)); families know more."""
         if level != abi.SOL_SOCKET:

@@ -15,6 +15,8 @@ from sentry.mm.user import write_u32
 from sentry.socket.interface_numbers import hardware_type, linux_flags
 from sentry.socket.net_errors import as_sys_error
 from sentry.socket.net_namespace import NetworkNamespace
+from sentry.socket.prefixes import class_prefix, mask_length
+from sentry.socket.route_requests import ARP_REQUESTS, ROUTE_REQUESTS, arp_ioctl, route_ioctl
 from sentry.vfs.caller import Caller
 
 IFNAMSIZ: Final = 16
@@ -56,6 +58,10 @@ def ioctl(namespace: NetworkNamespace, caller: Caller, request: int, argument: i
         return _configurations(namespace, caller, argument)
     if request == abi.SIOCGIFNAME:
         return _name_of(namespace, caller, argument)
+    if request in ROUTE_REQUESTS:
+        return route_ioctl(namespace, caller, request, argument)
+    if request in ARP_REQUESTS:
+        return arp_ioctl(namespace, caller, request, argument)
     if request not in READS and request not in WRITES:
         raise SysError(EOPNOTSUPP if request == abi.SIOCETHTOOL else ENOTTY)
     raw = caller.memory.read(argument, IFREQ_SIZE)
@@ -204,21 +210,3 @@ def _change_address(
     stack.add_address(interface, made)
     if not interface.is_up():
         stack.set_up(interface)  # as Linux: an address brings the interface up
-
-
-def class_prefix(host: bytes) -> int:
-    """Return the prefix length of an address without a mask (inet_abc_len)."""
-    if not any(host):
-        return 0
-    if host[0] < 128:
-        return 8
-    return 16 if host[0] < 192 else 24
-
-
-def mask_length(mask: bytes) -> int:
-    """Return the prefix length of a mask; SysError(EINVAL) if it has holes."""
-    bits = f"{int.from_bytes(mask, 'big'):032b}"
-    length = len(bits.rstrip("0"))
-    if "0" in bits[:length]:
-        raise SysError(EINVAL)
-    return length

@@ -4,7 +4,7 @@ from netstack.interface import Interface
 from netstack.stack import ChangeListener
 from sentry.abi import socket as abi
 from sentry.kernel.kernel import Kernel
-from sentry.socket import netlink_route, proc_net, proc_sockets, sock_diag, sysctl
+from sentry.socket import netlink_route, proc_net, proc_sockets, sock_diag, sysctl, tun
 from sentry.socket.host_network import HostNetwork, OwnText
 from sentry.socket.net_namespace import NetText, NetworkNamespace
 
@@ -35,6 +35,7 @@ def make_network(kernel: Kernel, *, allows_raw: bool) -> NetworkNamespace:
     namespace.stack.observers.append(InterfaceObserver(namespace))
     namespace.stack.observers.append(netlink_route.Announcer(namespace))
     namespace.texts = proc_files(namespace)
+    tun.register_tun(namespace)
     kernel.network = namespace
     return namespace
 

@@ -5,9 +5,9 @@ from typing import Final
 
 from netstack.bpf import BpfProgram
 from netstack.errors import NetError
-from netstack.packet_socket import Frame, PacketEndpoint
+from netstack.packet_socket import Frame, FrameAddresses, PacketEndpoint
 from sentry.abi import socket as abi
-from sentry.abi.errno import EFAULT, EINVAL, EMSGSIZE, ENXIO, EOPNOTSUPP
+from sentry.abi.errno import EBUSY, EFAULT, EINVAL, EMSGSIZE, ENXIO, EOPNOTSUPP
 from sentry.abi.ioctl import SIOCINQ
 from sentry.errors import SysError
 from sentry.kernel.task import Task
@@ -16,6 +16,7 @@ from sentry.socket.base import Message
 from sentry.socket.inet import InetSocket
 from sentry.socket.net_errors import as_sys_error
 from sentry.socket.net_namespace import NetworkNamespace
+from sentry.socket.packet_ring import HEADER_SIZES, REQUEST, TPACKET_V1, PacketRing
 from sentry.vfs.caller import Caller
 
 _INT: Final = Struct("<i")
@@ -35,12 +36,26 @@ PACKET_ADD_MEMBERSHIP: Final = 1
 PACKET_DROP_MEMBERSHIP: Final = 2
 PACKET_STATISTICS: Final = 6
 PACKET_AUXDATA: Final = 8
+PACKET_RX_RING: Final = 5
 PACKET_VERSION: Final = 10
+PACKET_HDRLEN: Final = 11
+PACKET_RESERVE: Final = 12
+PACKET_TIMESTAMP: Final = 17
 PACKET_IGNORE_OUTGOING: Final = 23
 PACKET_MR_MULTICAST: Final = 0
 PACKET_MR_PROMISC: Final = 1
 PACKET_MR_ALLMULTI: Final = 2
 MODES: Final = {PACKET_MR_PROMISC: 0x100, PACKET_MR_ALLMULTI: 0x200}  # IFF_PROMISC, IFF_ALLMULTI
+
+
+class Addresses(FrameAddresses):
+    """Tells the ring of a socket where frames came from."""
+
+    def __init__(self, sock: "PacketSocket") -> None:
+        self.sock = sock
+
+    def address_of(self, frame: Frame) -> bytes:
+        return self.sock.pack(frame.interface_index, frame.ethertype, frame.kind, frame.source)
 
 
 class PacketSocket(InetSocket):
@@ -51,7 +66,11 @@ class PacketSocket(InetSocket):
     ) -> None:
         super().__init__(task, namespace, abi.AF_PACKET, kind, protocol)
         self.endpoint = PacketEndpoint(namespace.stack, kind == abi.SOCK_RAW, ethertype)
+        self.endpoint.addresses = Addresses(self)
         self.wants_auxdata = False
+        self.version = TPACKET_V1  # PACKET_VERSION
+        self.reserve = 0  # PACKET_RESERVE
+        self.ring: PacketRing | None = None
         self.attach(self.endpoint)
 
     def bind(self, task: Task, address: bytes) -> None:
@@ -66,7 +85,7 @@ class PacketSocket(InetSocket):
 
     def name(self) -> bytes:
         endpoint = self.endpoint
-        return self._pack(endpoint.interface_index, endpoint.protocol, 0, b"")
+        return self.pack(endpoint.interface_index, endpoint.protocol, 0, b"")
 
     def peer_name(self) -> bytes:
         raise SysError(EOPNOTSUPP)
@@ -74,7 +93,8 @@ class PacketSocket(InetSocket):
     def shutdown(self, how: int) -> None:
         raise SysError(EOPNOTSUPP)
 
-    def _pack(self, index: int, ethertype: int, kind: int, source: bytes) -> bytes:
+    def pack(self, index: int, ethertype: int, kind: int, source: bytes) -> bytes:
+        """Return a struct sockaddr_ll."""
         interface = self.stack.interfaces.get(index)
         hardware = 0
         if interface is not None:
@@ -128,7 +148,7 @@ class PacketSocket(InetSocket):
             return None
         size = len(frame.data)
         done = sink.put(frame.data) if size and sink.room else 0
-        message.address = self._pack(
+        message.address = self.pack(
             frame.interface_index, frame.ethertype, frame.kind, frame.source
         )
         if done < size:
@@ -165,8 +185,27 @@ class PacketSocket(InetSocket):
         if option == PACKET_IGNORE_OUTGOING:
             return _INT.pack(int(self.endpoint.ignores_outgoing))
         if option == PACKET_VERSION:
-            return _INT.pack(0)
+            return _INT.pack(self.version)
+        if option == PACKET_RESERVE:
+            return _INT.pack(self.reserve)
         return None
+
+    def asks_with_value(self, level: int, option: int) -> bool:
+        return level == abi.SOL_PACKET and option == PACKET_HDRLEN
+
+    def get_option_for(self, task: Task, level: int, option: int, value: bytes) -> bytes:
+        """PACKET_HDRLEN: the size of the headers of a version."""
+        if len(value) < 4:
+            raise SysError(EINVAL)
+        size = HEADER_SIZES.get(_INT.unpack_from(value)[0])
+        if size is None:
+            raise SysError(EINVAL)
+        return _INT.pack(size)
+
+    def mmap_host_fd(self, prot: int, flags: int) -> int:
+        if self.ring is None:
+            raise SysError(EINVAL)
+        return self.ring.memory.fd
 
     def set_special(self, task: Task, level: int, option: int, value: bytes) -> bool:
         if level != abi.SOL_PACKET:
@@ -174,16 +213,47 @@ class PacketSocket(InetSocket):
         if option in (PACKET_ADD_MEMBERSHIP, PACKET_DROP_MEMBERSHIP):
             self._change_membership(option, value)
             return True
+        if option == PACKET_RX_RING:
+            self._set_ring(value)
+            return True
         if len(value) < 4:
             raise SysError(EINVAL)
         is_on = any(value[:4])
+        number: int = _INT.unpack_from(value)[0]
         if option == PACKET_AUXDATA:
             self.wants_auxdata = is_on
         elif option == PACKET_IGNORE_OUTGOING:
             self.endpoint.ignores_outgoing = is_on
+        elif option in (PACKET_VERSION, PACKET_RESERVE):
+            if self.ring is not None:
+                raise SysError(EBUSY)
+            if number < 0 or (option == PACKET_VERSION and number not in HEADER_SIZES):
+                raise SysError(EINVAL)
+            if option == PACKET_VERSION:
+                self.version = number
+            else:
+                self.reserve = number
+        elif option == PACKET_TIMESTAMP:
+            self.values[(abi.SOL_PACKET, option)] = number  # there are only times of software
         else:
             return False
         return True
+
+    def _set_ring(self, value: bytes) -> None:
+        """PACKET_RX_RING: make the ring, or with no blocks take it away."""
+        if len(value) < REQUEST.size:
+            raise SysError(EINVAL)
+        _, blocks, _, frames = REQUEST.unpack_from(value)
+        made: PacketRing | None = None
+        if blocks:
+            if self.ring is not None:
+                raise SysError(EBUSY)
+            request = value[: REQUEST.size]
+            made = PacketRing(request, self.version, self.reserve, self.kind == abi.SOCK_RAW)
+        elif frames:
+            raise SysError(EINVAL)
+        self.ring = made
+        self.endpoint.ring = made
 
     def _change_membership(self, option: int, value: bytes) -> None:
         if len(value) < _MREQ.size:

@@ -236,7 +236,7 @@ def _route_line(entry: RouteEntry) -> str:
         flags |= RTF_GATEWAY
     if entry.prefix_length == 32:
         flags |= RTF_HOST
-    if entry.kind in (BLACKHOLE, UNREACHABLE, PROHIBIT):
+    if entry.kind in (UNREACHABLE, PROHIBIT):
         flags |= RTF_REJECT
     name = entry.interface.name if entry.interface is not None else "*"
     mask = (0xFFFFFFFF << (32 - entry.prefix_length) & 0xFFFFFFFF).to_bytes(4, "big")

@@ -3,14 +3,12 @@
 from struct import Struct
 from typing import Final
 
-from netstack.errors import EXISTS, NetError
 from netstack.interface import IFF_ALLMULTI, IFF_PROMISC, IFF_UP, Interface, InterfaceAddress
 from netstack.neighbour import NUD_PERMANENT
 from netstack.network import NetworkProtocol
 from netstack.route import (
     BLACKHOLE,
     PROHIBIT,
-    THROW,
     UNICAST,
     UNREACHABLE,
     RouteEntry,
@@ -24,23 +22,23 @@ from sentry.abi.errno import (
     EBUSY,
     EEXIST,
     EINVAL,
-    ENETUNREACH,
     ENOBUFS,
     ENODEV,
     ENOENT,
     EOPNOTSUPP,
-    ESRCH,
 )
 from sentry.abi.socket import AF_INET, AF_INET6
 from sentry.errors import SysError
 from sentry.socket.net_namespace import NetworkNamespace
 from sentry.socket.netlink import Request
 from sentry.socket.netlink_wire import number, parse_attributes, text
+from sentry.socket.route_entries import delete_route, insert_route
 from sentry.socket.route_messages import (
     IFADDR_SIZE,
     IFINFO_SIZE,
     NDMSG_SIZE,
     RTMSG_SIZE,
+    action_of,
     ipv6_scope,
 )
 
@@ -49,10 +47,9 @@ _IFADDR: Final = Struct("<4BI")
 _RTMSG: Final = Struct("<8BI")
 _NDMSG: Final = Struct("<BxxxiHBB")
 MAX_ADDRESSES: Final = 4096  # of one interface
-MAX_ROUTES: Final = 65536
 MAX_RULES: Final = 4096
 ADDRESS_SIZES: Final = {AF_INET: 4, AF_INET6: 16}
-NO_INTERFACE: Final = (BLACKHOLE, UNREACHABLE, PROHIBIT, THROW)
+REFUSALS: Final = (BLACKHOLE, UNREACHABLE, PROHIBIT)  # FR_ACT_ has the numbers of RTN_
 IFNAMSIZ: Final = 16
 
 
@@ -221,31 +218,10 @@ def _change_route(namespace: NetworkNamespace, request: Request) -> None:
     if len(payload) < RTMSG_SIZE:
         raise SysError(EINVAL)
     entry = _parse_route(namespace, payload)
-    network = _network(namespace, payload[0])
     if request.kind == abi.RTM_DELROUTE:
-        found = _find_route(network, entry, payload[7])
-        if found is None:
-            raise SysError(ESRCH)
-        namespace.stack.remove_route(found)
-        return
-    count = sum(len(table.entries()) for table in network.routing.tables.values())
-    if count >= MAX_ROUTES:
-        raise SysError(ENOBUFS)
-    _check_next_hop(namespace, network, entry)
-    same = _same_route(network, entry)
-    if not request.flags & abi.NLM_F_CREATE and same is None:
-        raise SysError(ENOENT)
-    if same is not None:
-        if request.flags & abi.NLM_F_EXCL:
-            raise SysError(EEXIST)
-        if request.flags & abi.NLM_F_REPLACE:
-            namespace.stack.remove_route(same)
-    try:
-        namespace.stack.add_route(entry, append=bool(request.flags & abi.NLM_F_APPEND))
-    except NetError as error:
-        if error.code == EXISTS:
-            raise SysError(EEXIST) from None
-        raise
+        delete_route(namespace, entry, payload[7])
+    else:
+        insert_route(namespace, entry, request.flags)
 
 
 def _parse_route(namespace: NetworkNamespace, payload: bytes) -> RouteEntry:
@@ -279,55 +255,6 @@ def _parse_route(namespace: NetworkNamespace, payload: bytes) -> RouteEntry:
     if metrics is not None:
         entry.mtu = number(parse_attributes(metrics, 0), abi.RTAX_MTU)
     return entry
-
-
-def _check_next_hop(
-    namespace: NetworkNamespace, network: NetworkProtocol, entry: RouteEntry
-) -> None:
-    """Find the interface of a gateway, which must be reachable without another one."""
-    if entry.kind in NO_INTERFACE:
-        entry.interface = None
-        return
-    if entry.gateway:
-        if len(entry.gateway) == 16 and namespace.stack.is_local_address(entry.gateway):
-            raise SysError(EINVAL)
-        index = entry.interface.index if entry.interface is not None else 0
-        is_link_local = entry.gateway[0] == 0xFE and len(entry.gateway) == 16
-        if not is_link_local:
-            found = network.routing.lookup(entry.gateway, b"", index)
-            if found is None or found.gateway or found.interface is None:
-                raise SysError(ENETUNREACH)
-            entry.interface = entry.interface or found.interface
-    if entry.interface is None:
-        raise SysError(ENODEV)
-
-
-def _same_route(network: NetworkProtocol, wanted: RouteEntry) -> RouteEntry | None:
-    """Return the route with the same prefix and metric in the same table."""
-    table = network.routing.tables.get(wanted.table)
-    if table is None:
-        return None
-    for entry in table.lengths.get(wanted.prefix_length, {}).get(wanted.prefix, []):
-        if entry.metric == wanted.metric:
-            return entry
-    return None
-
-
-def _find_route(network: NetworkProtocol, wanted: RouteEntry, kind: int) -> RouteEntry | None:
-    """Return the route that a deletion means: what it does not say may be anything."""
-    table = network.routing.tables.get(wanted.table)
-    if table is None:
-        return None
-    is_any_metric = wanted.metric in (0, 1024)
-    for entry in table.lengths.get(wanted.prefix_length, {}).get(wanted.prefix, []):
-        if (
-            (is_any_metric or entry.metric == wanted.metric)
-            and (wanted.interface is None or entry.interface is wanted.interface)
-            and (not wanted.gateway or entry.gateway == wanted.gateway)
-            and (not kind or entry.kind == kind)
-        ):
-            return entry
-    return None
 
 
 # Neighbours and rules.
@@ -384,6 +311,13 @@ def _change_rule(namespace: NetworkNamespace, request: Request) -> None:
     if (destination_length and not item.destination) or (source_length and not item.source):
         raise SysError(EINVAL)
     item.mark = number(attributes, abi.FRA_FWMARK)
+    item.input_name = text(attributes, abi.FRA_IIFNAME)
+    item.input_index = _index_of(namespace, item.input_name)
+    item.output_name = text(attributes, abi.FRA_OIFNAME)
+    item.interface_index = _index_of(namespace, item.output_name)
+    if action in REFUSALS:
+        item.refusal = RouteEntry(b"", 0, None, b"")
+        item.refusal.kind = action
     item.mark_mask = number(attributes, abi.FRA_FWMASK, 0xFFFF_FFFF if item.mark else 0)
     if request.kind == abi.RTM_DELRULE:
         for rule in routing.rules:
@@ -392,7 +326,7 @@ def _change_rule(namespace: NetworkNamespace, request: Request) -> None:
                 namespace.stack.changed()
                 return
         raise SysError(ENOENT)
-    if action != abi.FR_ACT_TO_TBL or not item.table:
+    if action not in REFUSALS and (action != abi.FR_ACT_TO_TBL or not item.table):
         raise SysError(EINVAL)
     if len(routing.rules) >= MAX_RULES:
         raise SysError(ENOBUFS)
@@ -401,6 +335,12 @@ def _change_rule(namespace: NetworkNamespace, request: Request) -> None:
         item.priority = max(routing.rules[1].priority - 1, 0) if len(routing.rules) > 1 else 0
     routing.add_rule(item)
     namespace.stack.changed()
+
+
+def _index_of(namespace: NetworkNamespace, name: str) -> int:
+    """Return the index of an interface; 0 without a name, -1 if there is no such interface."""
+    found = namespace.stack.find_interface(name) if name else None
+    return found.index if found is not None else -int(bool(name))
 
 
 def _is_meant(rule: Rule, wanted: Rule, attributes: dict[int, bytes]) -> bool:
@@ -413,4 +353,7 @@ def _is_meant(rule: Rule, wanted: Rule, attributes: dict[int, bytes]) -> bool:
         and (not wanted.destination_length or rule.destination_length == wanted.destination_length)
         and (not wanted.destination or rule.destination == wanted.destination)
         and (not wanted.mark or rule.mark == wanted.mark)
+        and (not wanted.input_name or rule.input_name == wanted.input_name)
+        and (not wanted.output_name or rule.output_name == wanted.output_name)
+        and (wanted.refusal is None or action_of(rule) == wanted.refusal.kind)
     )

@@ -23,6 +23,8 @@ _FOUR: Final = Struct("<4I")
 _ROUTE_CACHE: Final = Struct("<IIiIIIII")
 FOREVER: Final = 0xFFFF_FFFF
 RT_TABLE_COMPAT: Final = 252
+FIB_RULE_IIF_DETACHED: Final = 0x8
+FIB_RULE_OIF_DETACHED: Final = 0x10
 RTA_UID: Final = 25
 IFINFO_SIZE: Final = 16
 IFADDR_SIZE: Final = 8
@@ -216,6 +218,11 @@ def neighbour(item: Neighbour) -> bytes:
     return b"".join(parts)
 
 
+def action_of(item: Rule) -> int:
+    """Return the FR_ACT_ number of what a rule does."""
+    return abi.FR_ACT_TO_TBL if item.refusal is None else item.refusal.kind
+
+
 def rule(item: Rule, family: int) -> bytes:
     """Return fib_rule_hdr and attributes of a rule."""
     table = item.table if item.table < 256 else RT_TABLE_COMPAT
@@ -227,10 +234,15 @@ def rule(item: Rule, family: int) -> bytes:
         table,
         0,
         0,
-        abi.FR_ACT_TO_TBL,
-        0,
+        action_of(item),
+        (FIB_RULE_IIF_DETACHED if item.input_index < 0 else 0)
+        | (FIB_RULE_OIF_DETACHED if item.interface_index < 0 else 0),
     )
     parts = [head, u32(abi.FRA_TABLE, item.table)]
+    if item.input_name:
+        parts.append(string(abi.FRA_IIFNAME, item.input_name))
+    if item.output_name:
+        parts.append(string(abi.FRA_OIFNAME, item.output_name))
     if item.priority:
         parts.append(u32(abi.FRA_PRIORITY, item.priority))
     if item.mark or item.mark_mask:

@@ -192,7 +192,11 @@ def sys_getsockopt(
         raise SysError(EINVAL)
     if level == abi.SOL_SOCKET and option == abi.SO_ATTACH_FILTER:
         return _get_filter(task, sock, value, size, room)
-    found = sock.get_option(task, level, option)
+    if sock.asks_with_value(level, option):
+        asked = task.memory.read(value, min(room, _OPTION_MAX))
+        found = sock.get_option_for(task, level, option, asked)
+    else:
+        found = sock.get_option(task, level, option)
     if len(found) > room and level == abi.SOL_SOCKET and option == abi.SO_PEERGROUPS:
         write_u32(task.memory, size, len(found))
         raise SysError(ERANGE)

@@ -160,4 +160,16 @@ SHARED int has_control(struct msghdr *header, int level, int type)
 	return 0;
 }
 
+/* Fill the way to the peer; return how much it took. */
+SHARED long fill(int fd)
+{
+	static char filling[65536];
+	long total = 0, step;
+
+	while ((step = send(fd, filling, sizeof(filling), MSG_DONTWAIT)) > 0)
+		total += step;
+	EXPECT_EQ(errno, EAGAIN);
+	return total;
+}
+
 #endif

@@ -24,6 +24,15 @@ BUSYBOX = {
     "ip -4 addr show lo | grep inet; "
     "ifconfig lo 127.0.0.1 netmask 255.0.0.0; ip link set lo down; ip -o addr; ip link set lo up; "
     "ip -o addr",
+    "route_changes": "ip addr add 10.0.0.5/24 dev lo; "
+    "route add -net 10.4.0.0 netmask 255.255.0.0 dev lo; route add -host 10.6.0.1 gw 10.0.0.9; "
+    "route add -net 10.7.0.0/16 gw 10.0.0.9 metric 3; route add -net 10.8.0.0/16 reject; ip route add blackhole 10.9.0.0/16; "
+    "route add default gw 10.0.0.9; route add -net 10.4.0.0 netmask 255.255.0.0 dev lo; "
+    "route add -net 10.4.1.0 netmask 255.255.0.0 dev lo; "
+    "route add -net 10.4.0.0 netmask 255.255.0.0 dev nothing; route -n | sort; ip route | sort; "
+    "route del -net 10.4.0.0 netmask 255.255.0.0 dev lo; route del default; route del default; "
+    "route -n | sort; arp -s 10.0.0.7 02:00:00:00:00:09; arp -d 10.0.0.7; arp -n",
+    "ping6": "ping6 -c 1 ::1 | grep -o 'seq=.*ttl=[0-9]*'; ping -c 1 127.0.0.1 | grep -o 'seq=.*ttl=[0-9]*'",
     "ping": "ping -c 2 127.0.0.1 | grep -c 'bytes from'; ping6 -c 1 ::1 | grep -c 'bytes from'; "
     "ping -c 1 -W 1 192.0.2.1; echo $?; traceroute -n 127.0.0.1 2>/dev/null | wc -l",
     "nc": "echo hello | nc -l -p 4000 > /tmp/got & sleep 0.5; echo to the server | nc 127.0.0.1 4000; "
@@ -125,6 +134,11 @@ IPROUTE2 = (
     "ip addr; ip route show table all; ip rule; ip neigh; ip route get 127.0.0.1; ip route get ::1; "
     "ip addr add 10.0.0.5/24 dev lo; ip addr show dev lo; ip route add 10.1.0.0/16 via 10.0.0.9; "
     "ip route; ip rule add from 10.0.0.0/8 table 100; ip rule; ip rule del table 100; ip rule; "
+    "ip rule add to 10.2.0.0/16 iif lo table 102; ip rule add oif nothing fwmark 5 table 103; "
+    "ip rule add to 10.3.0.0/16 prohibit; ip rule add from 10.4.0.0/16 blackhole prio 9; ip rule; "
+    "ip route get 10.2.0.1 from 10.0.0.5; ip route get 10.3.0.1; "
+    "ip rule del to 10.3.0.0/16 prohibit; ip rule del prio 9; ip rule del iif lo; ip rule; "
+    "ip link show dev lo; ip link show lo; ip link show nothing; ip -o link; ip neigh; "
     'python3 -c \'import socket, subprocess; one = socket.create_server(("127.0.0.1", 4000)); '
     'two = socket.create_connection(("127.0.0.1", 4000), source_address=("127.0.0.1", 4001)); '
     '[subprocess.run(command, shell=True) for command in ("ss -Htan | sort", "ss -Htln sport = :4000", '
