@@ -477,6 +477,9 @@ class TcpEndpoint(TcpOptionUser):
             return error
         error = connection.error
         connection.error = 0
+        if not error:
+            error = connection.soft_error  # told if somebody asks, as by Linux
+            connection.soft_error = 0
         return error
 
     def info(self) -> TcpInfo:
