@@ -433,6 +433,7 @@ class KernelRunner(Runner):
 
     def call_accept(self) -> str:
         assert self.server is not None
+        self.kept.append(self.socket)
         self.socket, _ = self.server.accept()
         self.socket.setblocking(False)
         return "ok"
