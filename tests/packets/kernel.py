@@ -26,10 +26,9 @@ from typing import Any
 
 from netstack.packet import OutPacket
 from netstack.tcp import states
-from netstack.wire.checksum import checksum, finish, pseudo_header
+from tests.packets.headers import icmp_packet, tcp_packet, transport_of
 from tests.packets.notation import Script, ScriptError, duration, load, parse_segment, stream
 from tests.packets.script import CA_STATES, LISTEN_PORT, PEER_TS, Runner
-from tests.packets.stack import LOCAL, REMOTE
 
 CLONE_NEWNET = 0x40000000
 TUNSETIFF = 0x400454CA
@@ -39,10 +38,6 @@ LATE = 45_000_000
 QUIET = 0.006  # how long nothing must arrive where nothing is expected
 LONGEST = 75.0  # seconds of a script; longer ones are passed over
 UNASKED = ("events", "flows", "window")
-ICMP4 = {"MESSAGE_TOO_LONG": (3, 4), "HOST_UNREACHABLE": (3, 1), "PORT_UNREACHABLE": (3, 3)}
-ICMP4 |= {"NETWORK_UNREACHABLE": (3, 0)}
-ICMP6 = {"MESSAGE_TOO_LONG": (2, 0), "HOST_UNREACHABLE": (1, 3), "PORT_UNREACHABLE": (1, 4)}
-ICMP6 |= {"NETWORK_UNREACHABLE": (1, 0)}
 NAMES = {
     errno.ECONNREFUSED: "CONNECTION_REFUSED",
     errno.ECONNRESET: "CONNECTION_RESET",
@@ -160,22 +155,7 @@ class KernelStack:
         """Put a segment of the peer's on the device."""
         if gso_size:
             raise Passed("GRO")
-        body = header[:16] + bytes(2) + header[18:] + payload
-        initial = pseudo_header(REMOTE[version], LOCAL[version], 6, len(body))
-        body = body[:16] + finish(checksum(body, initial)).to_bytes(2, "big") + body[18:]
-        self.write(version, 6, tos, body)
-
-    def write(self, version: int, protocol: int, tos: int, body: bytes) -> None:
-        """Put an IP packet on the device."""
-        source, destination = REMOTE[version], LOCAL[version]
-        if version == 4:
-            head = struct.pack(">BBHHHBBH", 0x45, tos, 20 + len(body), 0, 0x4000, 64, protocol, 0)
-            head += source + destination
-            head = head[:10] + finish(checksum(head)).to_bytes(2, "big") + head[12:]
-        else:
-            head = struct.pack(">IHBB", 6 << 28 | tos << 20, len(body), protocol, 64)
-            head += source + destination
-        os.write(self.fd, head + body)
+        os.write(self.fd, tcp_packet(version, tos, header, payload))
 
 
 def parse_info(raw: bytes) -> dict[str, int]:
@@ -277,13 +257,10 @@ class KernelRunner(Runner):
                 return True
 
     def take(self, raw: bytes) -> bool:
-        version = raw[0] >> 4
-        if version == 4 and raw[9] == 6:
-            at, tos, ttl = (raw[0] & 15) * 4, raw[1], raw[8]
-        elif version == 6 and raw[6] == 6:
-            at, tos, ttl = 40, (raw[0] & 15) << 4 | raw[1] >> 4, raw[7]
-        else:
+        found = transport_of(raw)
+        if found is None:
             return False
+        at, tos, ttl = found
         data_at = at + (raw[at + 12] >> 4) * 4
         packet = OutPacket(6, raw[at:data_at], raw[data_at:])
         packet.tos, packet.ttl = tos, ttl
@@ -364,17 +341,7 @@ class KernelRunner(Runner):
         seq = self.outgoing_number(int(options.get("seq", "1")))
         mtu = int(options.get("mtu", "0"))
         quoted = struct.pack(">HHI", self.local_port, self.peer_port, seq)
-        if self.version == 6:
-            kind, code = ICMP6[words[0]]
-            inner = struct.pack(">IHBB", 6 << 28, 20, 6, 64) + LOCAL[6] + REMOTE[6] + quoted
-            body = struct.pack(">BBHI", kind, code, 0, mtu) + inner + bytes(12)
-            initial = pseudo_header(REMOTE[6], LOCAL[6], 58, len(body))
-            self.stack.write(6, 58, 0, body[:2] + finish(checksum(body, initial)).to_bytes(2, "big") + body[4:])
-            return
-        kind, code = ICMP4[words[0]]
-        inner = struct.pack(">BBHHHBBH", 0x45, 0, 40, 0, 0x4000, 64, 6, 0) + LOCAL[4] + REMOTE[4]
-        body = struct.pack(">BBHI", kind, code, 0, mtu) + inner + quoted
-        self.stack.write(4, 1, 0, body[:2] + finish(checksum(body)).to_bytes(2, "big") + body[4:])
+        os.write(self.stack.fd, icmp_packet(self.version, words[0], mtu, quoted))
 
     # Calls.
 
