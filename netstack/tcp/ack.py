@@ -48,7 +48,9 @@ def on_acknowledgment(connection: Connection, segment: Segment, now: int) -> boo
     board = connection.scoreboard
     if board.is_empty():
         connection.probes = 0
-        if connection.rtx_kind == RTX_WINDOW_PROBE and connection.snd_nxt < end_of_stream(connection):
+        if connection.rtx_kind == RTX_WINDOW_PROBE and connection.snd_nxt < end_of_stream(
+            connection
+        ):
             on_probe_answer(connection, now)
         return True
     info = AckInfo(una)
@@ -76,6 +78,8 @@ def on_acknowledgment(connection: Connection, segment: Segment, now: int) -> boo
 def on_probe_answer(connection: Connection, now: int) -> None:
     """The peer's window may have opened (tcp_ack_probe)."""
     left = end_of_stream(connection) - connection.snd_nxt
+    if left <= 0:
+        return
     room = connection.snd_una + connection.snd_wnd - connection.snd_nxt
     if not connection.snd_wnd:
         connection.window_full_since = now

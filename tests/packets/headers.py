@@ -1,4 +1,4 @@
-"""IP packets around TCP segments, and ICMP errors about them, for scripts that meet a whole stack."""
+"""IP packets around TCP segments, and ICMP errors about them: for scripts and whole stacks."""
 
 import struct
 

@@ -1,4 +1,4 @@
-"""Runs scripts against the host's kernel instead of our TCP, to see whether they say what Linux does.
+"""Runs scripts against the host's kernel: do they say what Linux does?
 
     sudo python -m tests.packets.kernel [--jobs N] [WORD ...]
 
@@ -27,7 +27,16 @@ from typing import Any
 from netstack.packet import OutPacket
 from netstack.tcp import states
 from tests.packets.headers import icmp_packet, tcp_packet, transport_of
-from tests.packets.notation import Script, ScriptError, duration, load, parse_segment, stream
+from tests.packets.kernel_tables import (
+    FILES,
+    MILLISECONDS,
+    NAMES,
+    OPTIONS,
+    SECONDS,
+    USUAL,
+    parse_info,
+)
+from tests.packets.notation import Script, ScriptError, duration, load, stream
 from tests.packets.script import CA_STATES, LISTEN_PORT, PEER_TS, Runner
 
 CLONE_NEWNET = 0x40000000
@@ -38,80 +47,6 @@ LATE = 45_000_000
 QUIET = 0.006  # how long nothing must arrive where nothing is expected
 LONGEST = 75.0  # seconds of a script; longer ones are passed over
 UNASKED = ("events", "flows", "window")
-NAMES = {
-    errno.ECONNREFUSED: "CONNECTION_REFUSED",
-    errno.ECONNRESET: "CONNECTION_RESET",
-    errno.ECONNABORTED: "CONNECTION_ABORTED",
-    errno.ETIMEDOUT: "TIMED_OUT",
-    errno.ENOTCONN: "NOT_CONNECTED",
-    errno.EISCONN: "ALREADY_CONNECTED",
-    errno.EALREADY: "ALREADY_CONNECTING",
-    errno.EINVAL: "INVALID",
-    errno.EPIPE: "BROKEN_PIPE",
-    errno.EHOSTUNREACH: "HOST_UNREACHABLE",
-    errno.ENETUNREACH: "NETWORK_UNREACHABLE",
-    errno.EADDRNOTAVAIL: "ADDRESS_NOT_AVAILABLE",
-    errno.EADDRINUSE: "ADDRESS_IN_USE",
-    errno.ENOENT: "NOT_FOUND",
-    errno.EMSGSIZE: "MESSAGE_TOO_LONG",
-    errno.EPROTO: "PROTOCOL",
-    errno.ENOPROTOOPT: "NO_PROTOCOL",
-    errno.EHOSTDOWN: "HOST_DOWN",
-}
-# Settings that have another name or unit than the kernel's file below net/ipv4/tcp_.
-SECONDS = {"fin_timeout", "keepalive_time", "keepalive_interval", "probe_interval"}
-MILLISECONDS = {"invalid_ratelimit"}
-FILES = {
-    "keepalive_interval": "tcp_keepalive_intvl",
-    "congestion_control": "tcp_congestion_control",
-    "early_retransmit": "tcp_early_retrans",
-    "moderate_receive_buffer": "tcp_moderate_rcvbuf",
-}
-USUAL = {
-    "rmem": "4096 131072 6291456",
-    "wmem": "4096 16384 4194304",
-    "congestion_control": "cubic",
-    "mtu_probing": "1",
-    # Newer kernels send the first SYNs again without back-off,
-    "syn_linear_timeouts": "0",
-    # and do not acknowledge each segment out of order, or at once.
-    "comp_sack_nr": "0",
-    "backlog_ack_defer": "0",
-    "autocorking": "0",
-}
-OPTIONS = {  # level, name, divisor of the value
-    "nodelay": (6, socket.TCP_NODELAY),
-    "cork": (6, socket.TCP_CORK),
-    "user_mss": (6, socket.TCP_MAXSEG),
-    "quickack": (6, socket.TCP_QUICKACK),
-    "syn_count": (6, socket.TCP_SYNCNT),
-    "linger2": (6, socket.TCP_LINGER2),
-    "defer_accept": (6, socket.TCP_DEFER_ACCEPT),
-    "window_clamp": (6, socket.TCP_WINDOW_CLAMP),
-    "keepalive": (socket.SOL_SOCKET, socket.SO_KEEPALIVE),
-    "oob_inline": (socket.SOL_SOCKET, socket.SO_OOBINLINE),
-    "receive_low_water": (socket.SOL_SOCKET, socket.SO_RCVLOWAT),
-    "notsent_low_water": (6, 25),
-    "keepalive_count": (6, socket.TCP_KEEPCNT),
-    "keepalive_idle": (6, socket.TCP_KEEPIDLE),
-    "keepalive_interval": (6, socket.TCP_KEEPINTVL),
-    "user_timeout": (6, socket.TCP_USER_TIMEOUT),
-    "fastopen": (6, socket.TCP_FASTOPEN),
-    "fastopen_connect": (6, 30),
-}
-# struct tcp_info of linux/tcp.h.
-INFO_BYTES = ("state", "ca_state", "retransmits", "probes", "backoff", "options")
-INFO_WORDS = (
-    "rto ato snd_mss rcv_mss unacked sacked lost retrans fackets last_data_sent last_ack_sent "
-    "last_data_recv last_ack_recv pmtu rcv_ssthresh rtt rttvar snd_ssthresh snd_cwnd advmss "
-    "reordering rcv_rtt rcv_space total_retrans"
-).split()
-INFO_LONGS = ("pacing_rate", "max_pacing_rate", "bytes_acked", "bytes_received")
-INFO_WORDS_2 = ("segs_out", "segs_in", "notsent_bytes", "min_rtt", "data_segs_in", "data_segs_out")
-INFO_LONGS_2 = ("delivery_rate", "busy_time", "rwnd_limited", "sndbuf_limited")
-INFO_WORDS_3 = ("delivered", "delivered_ce")
-INFO_LONGS_3 = ("bytes_sent", "bytes_retrans")
-INFO_WORDS_4 = ("dsack_dups", "reord_seen", "rcv_ooopack", "snd_wnd", "rcv_wnd")
 
 
 class Passed(Exception):
@@ -150,35 +85,18 @@ class KernelStack:
         self.fd = -1
 
     def deliver(
-        self, header: bytes, payload: bytes = b"", *, version: int = 4, tos: int = 0, gso_size: int = 0
+        self,
+        header: bytes,
+        payload: bytes = b"",
+        *,
+        version: int = 4,
+        tos: int = 0,
+        gso_size: int = 0,
     ) -> None:
         """Put a segment of the peer's on the device."""
         if gso_size:
             raise Passed("GRO")
         os.write(self.fd, tcp_packet(version, tos, header, payload))
-
-
-def parse_info(raw: bytes) -> dict[str, int]:
-    """Return the fields of struct tcp_info."""
-    found = dict(zip(INFO_BYTES, raw[:6], strict=True))
-    found["snd_wscale"], found["rcv_wscale"] = raw[6] & 15, raw[6] >> 4
-    at = 8
-    groups = (
-        (INFO_WORDS, "I"),
-        (INFO_LONGS, "Q"),
-        (INFO_WORDS_2, "I"),
-        (INFO_LONGS_2, "Q"),
-        (INFO_WORDS_3, "I"),
-        (INFO_LONGS_3, "Q"),
-        (INFO_WORDS_4, "I"),
-    )
-    for names, code in groups:
-        size = struct.calcsize(code)
-        for name in names:
-            if at + size <= len(raw):
-                found[name] = struct.unpack_from(code, raw, at)[0]
-            at += size
-    return found
 
 
 class KernelRunner(Runner):

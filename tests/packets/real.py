@@ -19,7 +19,7 @@ ETHERTYPES = {4: b"\x08\x00", 6: b"\x86\xdd"}
 
 
 class WholeLink(CaptureLink):
-    """Hands TCP segments to the script; what the neighbours say to each other is not its concern."""
+    """Hands TCP segments to the script; what neighbours say to each other is not its concern."""
 
     def __init__(self, stack: "WholeStack", mtu: int) -> None:
         super().__init__(mtu, OUR_LINK)
