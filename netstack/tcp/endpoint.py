@@ -172,6 +172,7 @@ class TcpEndpoint(TcpOptionUser):
         connection.listener = self._events
         self.connection = connection
         self._connect_pending = True
+        self._pending_error = 0
         return False
 
     def disconnect(self) -> None:
@@ -252,7 +253,7 @@ class TcpEndpoint(TcpOptionUser):
         """Return the connection to write to, None while it is being set up."""
         connection = self.connection
         if connection is None:
-            raise NetError(BROKEN_PIPE)
+            raise NetError(self._take_pending() or BROKEN_PIPE)
         if connection.error:
             error = connection.error
             connection.error = 0
@@ -291,7 +292,7 @@ class TcpEndpoint(TcpOptionUser):
         """
         connection = self.connection
         if connection is None:
-            raise NetError(NOT_CONNECTED)
+            raise NetError(self._take_pending() or NOT_CONNECTED)
         if limit <= 0:
             return b""
         if connection.receive_queue.size:
@@ -471,15 +472,19 @@ class TcpEndpoint(TcpOptionUser):
 
     def take_error(self) -> int:
         connection = self.connection
-        if connection is None or self._pending_error:
-            error = self._pending_error
-            self._pending_error = 0
-            return error
+        if connection is None:
+            return self._take_pending()
         error = connection.error
         connection.error = 0
         if not error:
             error = connection.soft_error  # told if somebody asks, as by Linux
             connection.soft_error = 0
+        return error
+
+    def _take_pending(self) -> int:
+        """Return and forget the error that disconnect left."""
+        error = self._pending_error
+        self._pending_error = 0
         return error
 
     def info(self) -> TcpInfo:
