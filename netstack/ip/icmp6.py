@@ -140,9 +140,10 @@ class Icmp6(Transport):
         error.icmp_type = message[0]
         error.icmp_code = message[1]
         if message[0] == icmp6.PACKET_TOO_BIG:
-            # RFC 8201, section 4: below the minimum MTU nothing is believed.
-            error.mtu = max(icmp6.word_of(message, 0), MINIMUM_MTU)
             self.ip.counters.InTooBigErrors += 1
+            error.mtu = icmp6.word_of(message, 0)
+            if error.mtu < MINIMUM_MTU:
+                return  # no router says so, and it is to be discarded (RFC 8201, section 4)
         elif message[0] == icmp6.PARAMETER_PROBLEM:
             error.pointer = icmp6.word_of(message, 0)
         self.ip.report_error(error)

@@ -77,6 +77,8 @@ def on_acknowledgment(connection: Connection, segment: Segment, now: int) -> boo
 def on_probe_answer(connection: Connection, now: int) -> None:
     """The peer's window may have opened (tcp_ack_probe)."""
     left = end_of_stream(connection) - connection.snd_nxt
+    if left <= 0:
+        return
     room = connection.snd_una + connection.snd_wnd - connection.snd_nxt
     if not connection.snd_wnd:
         connection.window_full_since = now

@@ -503,10 +503,13 @@ class TcpEndpoint(TcpOptionUser):
 
     def take_error(self) -> int:
         connection = self.connection
-        if connection is None or self.error:
+        if connection is None:
             return self._take_own_error()
         error = connection.error
         connection.error = 0
+        if not error:
+            error = connection.soft_error  # told if somebody asks, as by Linux
+            connection.soft_error = 0
         return error
 
     def info(self) -> TcpInfo:

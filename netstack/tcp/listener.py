@@ -244,7 +244,7 @@ class TcpListener:
             if self._may_answer(request, now):
                 self._send_syn_ack(request, now)
             return
-        if flags & ACK and segment.ack != (request.iss + 1) & 0xFFFFFFFF:
+        if flags & (ACK | RST) == ACK and segment.ack != (request.iss + 1) & 0xFFFFFFFF:
             protocol.answer_with_reset(packet, segment)
             return
         if is_old or not is_in_window(offset, segment.size(), request.window):

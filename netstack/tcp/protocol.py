@@ -54,6 +54,7 @@ from netstack.wire.tcp import (
     parse,
 )
 
+MIN_MTU_6: Final = 1280  # RFC 8200, 5
 TW_REUSE_AFTER: Final = SECOND  # RFC 6191: a timestamp later than the last one
 
 
@@ -217,8 +218,8 @@ class TcpProtocol(Transport):
             return
         if connection.route.version == 4:
             mtu = max(mtu, self.stack.settings.min_pmtu)
-        else:
-            mtu = max(mtu, 1280)
+        elif mtu < MIN_MTU_6:
+            return  # no router says so (RFC 8201, 4)
         self.stack.note_path_mtu(connection.route.destination, mtu)
         if mtu >= connection.mtu():
             self.refresh_route(connection)

@@ -554,8 +554,9 @@ def arm_retransmit(connection: Connection, now: int) -> None:
     """Set the retransmission timer, or the loss probe before it (RFC 8985, 7.2)."""
     timeout = user_timeout_left(connection, connection.rtt.timeout(), now)
     probe = loss_probe_timeout(connection)
-    if 0 < probe < timeout:
-        connection.set_retransmit(RTX_LOSS_PROBE, now + probe)
+    if probe > 0:
+        # A probe in the timeout's place, if that would come first (7.2, last paragraph).
+        connection.set_retransmit(RTX_LOSS_PROBE, now + min(probe, timeout))
     else:
         connection.set_retransmit(RTX_TIMEOUT, now + timeout)
 

@@ -1,4 +1,4 @@
-"""Runs scripts against the host's kernel instead of our TCP, to see whether they say what Linux does.
+"""Runs scripts against the host's kernel: do they say what Linux does?
 
     sudo python -m tests.packets.kernel [--jobs N] [WORD ...]
 
@@ -26,10 +26,18 @@ from typing import Any
 
 from netstack.packet import OutPacket
 from netstack.tcp import states
-from netstack.wire.checksum import checksum, finish, pseudo_header
+from tests.packets.headers import icmp_packet, tcp_packet, transport_of
+from tests.packets.kernel_tables import (
+    FILES,
+    MILLISECONDS,
+    NAMES,
+    OPTIONS,
+    SECONDS,
+    USUAL,
+    parse_info,
+)
 from tests.packets.notation import Script, ScriptError, duration, load, stream
 from tests.packets.script import CA_STATES, LISTEN_PORT, PEER_TS, Runner
-from tests.packets.stack import LOCAL, REMOTE
 
 CLONE_NEWNET = 0x40000000
 TUNSETIFF = 0x400454CA
@@ -39,105 +47,6 @@ LATE = 45_000_000
 QUIET = 0.006  # how long nothing must arrive where nothing is expected
 LONGEST = 75.0  # seconds of a script; longer ones are passed over
 UNASKED = ("events", "flows", "window")
-ICMP4 = {"MESSAGE_TOO_LONG": (3, 4), "HOST_UNREACHABLE": (3, 1), "PORT_UNREACHABLE": (3, 3)}
-ICMP4 |= {"NETWORK_UNREACHABLE": (3, 0)}
-ICMP6 = {"MESSAGE_TOO_LONG": (2, 0), "HOST_UNREACHABLE": (1, 3), "PORT_UNREACHABLE": (1, 4)}
-ICMP6 |= {"NETWORK_UNREACHABLE": (1, 0)}
-NAMES = {
-    errno.ECONNREFUSED: "CONNECTION_REFUSED",
-    errno.ECONNRESET: "CONNECTION_RESET",
-    errno.ECONNABORTED: "CONNECTION_ABORTED",
-    errno.ETIMEDOUT: "TIMED_OUT",
-    errno.ENOTCONN: "NOT_CONNECTED",
-    errno.EISCONN: "ALREADY_CONNECTED",
-    errno.EALREADY: "ALREADY_CONNECTING",
-    errno.EINVAL: "INVALID",
-    errno.EPIPE: "BROKEN_PIPE",
-    errno.EHOSTUNREACH: "HOST_UNREACHABLE",
-    errno.ENETUNREACH: "NETWORK_UNREACHABLE",
-    errno.EADDRNOTAVAIL: "ADDRESS_NOT_AVAILABLE",
-    errno.EADDRINUSE: "ADDRESS_IN_USE",
-    errno.ENOENT: "NOT_FOUND",
-    errno.EMSGSIZE: "MESSAGE_TOO_LONG",
-    errno.EPROTO: "PROTOCOL",
-    errno.ENOPROTOOPT: "NO_PROTOCOL",
-    errno.EHOSTDOWN: "HOST_DOWN",
-}
-# Settings that have another name or unit than the kernel's file below net/ipv4/tcp_.
-SECONDS = {"fin_timeout", "keepalive_time", "keepalive_interval", "probe_interval"}
-MILLISECONDS = {"invalid_ratelimit"}
-FILES = {
-    "keepalive_interval": "tcp_keepalive_intvl",
-    "congestion_control": "tcp_congestion_control",
-    "early_retransmit": "tcp_early_retrans",
-    "moderate_receive_buffer": "tcp_moderate_rcvbuf",
-}
-USUAL = {
-    "rmem": "4096 131072 6291456",
-    "wmem": "4096 16384 4194304",
-    "congestion_control": "cubic",
-    "mtu_probing": "1",
-    # Newer kernels send the first SYNs again without back-off,
-    "syn_linear_timeouts": "0",
-    # and do not acknowledge each segment out of order, or at once.
-    "comp_sack_nr": "0",
-    "backlog_ack_defer": "0",
-    "autocorking": "0",
-}
-OPTIONS = {  # level, name, divisor of the value
-    "nodelay": (6, socket.TCP_NODELAY),
-    "cork": (6, socket.TCP_CORK),
-    "user_mss": (6, socket.TCP_MAXSEG),
-    "quickack": (6, socket.TCP_QUICKACK),
-    "syn_count": (6, socket.TCP_SYNCNT),
-    "linger2": (6, socket.TCP_LINGER2),
-    "defer_accept": (6, socket.TCP_DEFER_ACCEPT),
-    "window_clamp": (6, socket.TCP_WINDOW_CLAMP),
-    "keepalive": (socket.SOL_SOCKET, socket.SO_KEEPALIVE),
-    "oob_inline": (socket.SOL_SOCKET, socket.SO_OOBINLINE),
-    "receive_low_water": (socket.SOL_SOCKET, socket.SO_RCVLOWAT),
-    "notsent_low_water": (6, 25),
-    "keepalive_count": (6, socket.TCP_KEEPCNT),
-    "keepalive_idle": (6, socket.TCP_KEEPIDLE),
-    "keepalive_interval": (6, socket.TCP_KEEPINTVL),
-    "user_timeout": (6, socket.TCP_USER_TIMEOUT),
-    "fastopen": (6, socket.TCP_FASTOPEN),
-    "fastopen_connect": (6, 30),
-}
-# struct tcp_info of linux/tcp.h.
-INFO_BYTES = ("state", "ca_state", "retransmits", "probes", "backoff", "options")
-INFO_WORDS = [
-    "rto",
-    "ato",
-    "snd_mss",
-    "rcv_mss",
-    "unacked",
-    "sacked",
-    "lost",
-    "retrans",
-    "fackets",
-    "last_data_sent",
-    "last_ack_sent",
-    "last_data_recv",
-    "last_ack_recv",
-    "pmtu",
-    "rcv_ssthresh",
-    "rtt",
-    "rttvar",
-    "snd_ssthresh",
-    "snd_cwnd",
-    "advmss",
-    "reordering",
-    "rcv_rtt",
-    "rcv_space",
-    "total_retrans",
-]
-INFO_LONGS = ("pacing_rate", "max_pacing_rate", "bytes_acked", "bytes_received")
-INFO_WORDS_2 = ("segs_out", "segs_in", "notsent_bytes", "min_rtt", "data_segs_in", "data_segs_out")
-INFO_LONGS_2 = ("delivery_rate", "busy_time", "rwnd_limited", "sndbuf_limited")
-INFO_WORDS_3 = ("delivered", "delivered_ce")
-INFO_LONGS_3 = ("bytes_sent", "bytes_retrans")
-INFO_WORDS_4 = ("dsack_dups", "reord_seen", "rcv_ooopack", "snd_wnd", "rcv_wnd")
 
 
 class Passed(Exception):
@@ -187,45 +96,7 @@ class KernelStack:
         """Put a segment of the peer's on the device."""
         if gso_size:
             raise Passed("GRO")
-        body = header[:16] + bytes(2) + header[18:] + payload
-        initial = pseudo_header(REMOTE[version], LOCAL[version], 6, len(body))
-        body = body[:16] + finish(checksum(body, initial)).to_bytes(2, "big") + body[18:]
-        self.write(version, 6, tos, body)
-
-    def write(self, version: int, protocol: int, tos: int, body: bytes) -> None:
-        """Put an IP packet on the device."""
-        source, destination = REMOTE[version], LOCAL[version]
-        if version == 4:
-            head = struct.pack(">BBHHHBBH", 0x45, tos, 20 + len(body), 0, 0x4000, 64, protocol, 0)
-            head += source + destination
-            head = head[:10] + finish(checksum(head)).to_bytes(2, "big") + head[12:]
-        else:
-            head = struct.pack(">IHBB", 6 << 28 | tos << 20, len(body), protocol, 64)
-            head += source + destination
-        os.write(self.fd, head + body)
-
-
-def parse_info(raw: bytes) -> dict[str, int]:
-    """Return the fields of struct tcp_info."""
-    found = dict(zip(INFO_BYTES, raw[:6], strict=True))
-    found["snd_wscale"], found["rcv_wscale"] = raw[6] & 15, raw[6] >> 4
-    at = 8
-    groups = (
-        (INFO_WORDS, "I"),
-        (INFO_LONGS, "Q"),
-        (INFO_WORDS_2, "I"),
-        (INFO_LONGS_2, "Q"),
-        (INFO_WORDS_3, "I"),
-        (INFO_LONGS_3, "Q"),
-        (INFO_WORDS_4, "I"),
-    )
-    for names, code in groups:
-        size = struct.calcsize(code)
-        for name in names:
-            if at + size <= len(raw):
-                found[name] = struct.unpack_from(code, raw, at)[0]
-            at += size
-    return found
+        os.write(self.fd, tcp_packet(version, tos, header, payload))
 
 
 class KernelRunner(Runner):
@@ -304,13 +175,10 @@ class KernelRunner(Runner):
                 return True
 
     def take(self, raw: bytes) -> bool:
-        version = raw[0] >> 4
-        if version == 4 and raw[9] == 6:
-            at, tos, ttl = (raw[0] & 15) * 4, raw[1], raw[8]
-        elif version == 6 and raw[6] == 6:
-            at, tos, ttl = 40, (raw[0] & 15) << 4 | raw[1] >> 4, raw[7]
-        else:
+        found = transport_of(raw)
+        if found is None:
             return False
+        at, tos, ttl = found
         data_at = at + (raw[at + 12] >> 4) * 4
         packet = OutPacket(6, raw[at:data_at], raw[data_at:])
         packet.tos, packet.ttl = tos, ttl
@@ -391,19 +259,7 @@ class KernelRunner(Runner):
         seq = self.outgoing_number(int(options.get("seq", "1")))
         mtu = int(options.get("mtu", "0"))
         quoted = struct.pack(">HHI", self.local_port, self.peer_port, seq)
-        if self.version == 6:
-            kind, code = ICMP6[words[0]]
-            inner = struct.pack(">IHBB", 6 << 28, 20, 6, 64) + LOCAL[6] + REMOTE[6] + quoted
-            body = struct.pack(">BBHI", kind, code, 0, mtu) + inner + bytes(12)
-            initial = pseudo_header(REMOTE[6], LOCAL[6], 58, len(body))
-            self.stack.write(
-                6, 58, 0, body[:2] + finish(checksum(body, initial)).to_bytes(2, "big") + body[4:]
-            )
-            return
-        kind, code = ICMP4[words[0]]
-        inner = struct.pack(">BBHHHBBH", 0x45, 0, 40, 0, 0x4000, 64, 6, 0) + LOCAL[4] + REMOTE[4]
-        body = struct.pack(">BBHI", kind, code, 0, mtu) + inner + quoted
-        self.stack.write(4, 1, 0, body[:2] + finish(checksum(body)).to_bytes(2, "big") + body[4:])
+        os.write(self.stack.fd, icmp_packet(self.version, words[0], mtu, quoted))
 
     # Calls.
 
@@ -462,6 +318,7 @@ class KernelRunner(Runner):
 
     def call_accept(self) -> str:
         assert self.server is not None
+        self.kept.append(self.socket)
         self.socket, _ = self.server.accept()
         self.socket.setblocking(False)
         return "ok"

@@ -1,7 +1,8 @@
 """Scripts in segments and socket calls, run against TCP with a virtual clock.
 
     # What a '#' begins is a comment.
-    mtu 1500                          settings come first: mtu, gso, version, isn, set NAME VALUE
+    mtu 1500                          settings come first: mtu, gso, version, isn, set NAME VALUE;
+                                      who depends on the size of IP headers states a version
     established mss 1000 sack rtt 100ms     a handshake that is not looked at; or "accepted"
     : write 3000 == 3000              a socket call and its result
     > A 1:3001/1000 ack 1             expected now: three segments of 1000 bytes

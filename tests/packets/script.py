@@ -10,6 +10,7 @@ from netstack.packet import OutPacket
 from netstack.tcp import states
 from netstack.tcp.connection import Connection
 from netstack.tcp.endpoint import TcpEndpoint
+from netstack.tcp.settings import TcpSettings
 from netstack.transport import IcmpError
 from netstack.wire.tcp import build, parse, sack_option, syn_options, timestamps_option
 from tests.packets.notation import (
@@ -66,11 +67,15 @@ class Runner:
     def stack(self) -> TcpStack:
         if self._stack is None:
             self._stack = TcpStack(self.environment, self.mtu, self.gso)
-            for name, value in self.settings:
-                old = getattr(self._stack.tcp.settings, name)
-                made: Any = value if isinstance(old, str) else type(old)(int(value))
-                setattr(self._stack.tcp.settings, name, made)
+            self.change_settings(self._stack.tcp.settings)
         return self._stack
+
+    def change_settings(self, settings: TcpSettings) -> None:
+        """Set what lines `set NAME VALUE` said."""
+        for name, value in self.settings:
+            old = getattr(settings, name)
+            made: Any = value if isinstance(old, str) else type(old)(int(value))
+            setattr(settings, name, made)
 
     def sock(self) -> TcpEndpoint:
         if self.endpoint is None:

@@ -37,4 +37,4 @@ def test_scripts_can_fail() -> None:
 
 
 def test_there_are_scripts() -> None:
-    assert len(SCRIPTS) >= 120
+    assert len(SCRIPTS) >= 700

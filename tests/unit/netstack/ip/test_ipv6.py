@@ -236,10 +236,10 @@ def test_a_smaller_path_mtu_is_learnt_and_kept_for_a_while():
     assert caught.value.code == MESSAGE_TOO_LONG
     client.send(bytes(1400))
     assert [len(data) - 14 <= 1300 for data in host.link.take()] == [True, True]
-    # Below the minimum MTU nothing is believed, RFC 8201.
+    # Below the minimum MTU nothing is believed (RFC 8201, section 4).
     message = bytes((2, 0, 0, 0)) + (600).to_bytes(4, "big") + quoted
     host.eth.receive(icmp_frame(PEER, GLOBAL_LEFT, message, 64))
-    assert host.stack.find_route(FAR).mtu == 1280
+    assert host.stack.find_route(FAR).mtu == 1300
     environment.advance(601 * SECOND)
     assert host.stack.find_route(FAR).mtu == 1500
 

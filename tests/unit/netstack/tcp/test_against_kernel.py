@@ -16,12 +16,12 @@ EXPECTED = [
     "their urgent byte b'U'",
     "our urgent byte b'V'",
     "around it b'xyz' True b'uvw'",
-    "bulk True True options 7 resent False",
+    "bulk True True options 7",
     "bulk with losses True True options 7 resent True",
     "accepted True True True",
     "closed window True True",
     "slow reader True True",
-    "bare True True options 0 resent False",
+    "bare True True options 0",
     "bare with losses True True options 0 resent True",
 ]
 

@@ -16,6 +16,8 @@ from netstack.tcp.rtt import RttEstimator
 from netstack.tcp.scoreboard import Scoreboard
 from netstack.tcp.send_queue import SendQueue
 from netstack.tcp.states import MS, SECOND
+from tests.packets.stack import TcpStack
+from tests.unit.netstack.harness import VirtualEnvironment
 
 
 @given(st.integers(0, 100_000))
@@ -316,3 +318,59 @@ def check_board(board: Scoreboard, una: int, nxt: int) -> None:
     assert [s.sent_ns for s in listed] == sorted(s.sent_ns for s in listed)
     waiting = [s for s in board.items if s.lost and not s.resent]
     assert board.next_lost() is (waiting[0] if waiting else None)
+
+
+def test_hystart_forgets_a_passing_delay() -> None:
+    cubic = Cubic(1000, 10_000)
+    una, nxt = 0, 10_000
+    for rtt in (20, 20, 40, 20, 20, 20, 20, 20, 20, 20):
+        for _ in range(10):
+            cubic.on_sample(rtt * MS, 0, una, nxt)
+        una, nxt = nxt + 1, nxt + 10_000
+        if rtt == 40:
+            assert cubic.hystart.is_conservative
+            before = cubic.cwnd
+            cubic.on_ack(4000, 0, rtt * MS)
+            assert cubic.cwnd == before + 1000  # a quarter, RFC 9406, 4.3
+    assert not cubic.hystart.is_conservative
+    assert cubic.ssthresh == INFINITE
+
+
+def test_initial_sequence_numbers() -> None:
+    """RFC 6528: a clock of 64 ns, from a secret place for each four numbers."""
+    first, second = TcpStack(VirtualEnvironment(1)).tcp, TcpStack(VirtualEnvironment(2)).tcp
+    keys = [bytes((number,)) * 12 for number in range(100)]
+    now = 5 * SECOND
+    chosen = {first.choose_isn(key, now) for key in keys}
+    assert len(chosen) == 100
+    assert len({number >> 24 for number in chosen}) > 60
+    assert not chosen & {second.choose_isn(key, now) for key in keys}
+    for key in keys[:10]:
+        later = first.choose_isn(key, now + 64_000)
+        assert (later - first.choose_isn(key, now)) & 0xFFFFFFFF == 1000
+    # Timestamps start elsewhere for each pair of hosts, whatever the ports.
+    one = first.choose_ts_offset(keys[0])
+    assert first.choose_ts_offset(keys[0][:8] + b"abcd") == one
+    assert first.choose_ts_offset(keys[1]) != one
+
+
+def test_scoreboard_joins_ranges() -> None:
+    board = Scoreboard()
+    for start in range(0, 500, 100):
+        board.add(start, start + 100, start)
+    board.mark_lost(board.items[0])
+    board.mark_lost(board.items[2])
+    before = board.in_flight()
+    board.absorb_next(0)  # one that is not lost
+    assert board.in_flight() == before - 100
+    board.absorb_next(0)  # one that is
+    assert [(sent.start, sent.end) for sent in board.items] == [(0, 300), (300, 400), (400, 500)]
+    assert board.lost_bytes == 300
+    assert board.next_lost() is board.items[0]
+    board.on_resent(board.items[0], 600)
+    assert board.next_lost() is None
+    assert board.in_flight() == 500
+    assert [sent.end for sent in board.remove_front(300)] == [300]
+    assert board.lost_bytes == board.resent_bytes == 0
+    assert board.oldest is board.items[0]
+    assert board.newest is board.items[1]
