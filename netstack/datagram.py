@@ -235,6 +235,7 @@ class DatagramEndpoint(Endpoint):
             self._queue or cost > self.receive_limit + DATAGRAM_OVERHEAD
         ):
             self.dropped += 1
+            self.stack.overruns += 1
             return False
         if not datagram.time_ns:
             datagram.time_ns = self.stack.environment.realtime_ns()

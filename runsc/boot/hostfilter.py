@@ -99,6 +99,7 @@ _PRCTL_OPTIONS: Final = (
 )
 
 _MSG_DONTWAIT: Final = 0x40
+_MSG_TRUNC: Final = 0x20
 
 _NO_EXEC: Final = ((Compare(2, _PROT_EXEC, 0),),)
 _BENEATH: Final = ((Compare(0, _SIGN_BIT, 0),),)
@@ -134,6 +135,7 @@ RULES: Final[dict[str, tuple[tuple[Compare, ...], ...]]] = {
     "prctl": one_of(0, INT, _PRCTL_OPTIONS),
     # With no other flag: not out of band, not to open a connection on its way (MSG_FASTOPEN).
     "sendmsg": one_of(2, INT, (_MSG_DONTWAIT,)),
+    "recvmmsg": one_of(3, INT, (_MSG_DONTWAIT | _MSG_TRUNC,)),
 }
 """Argument rules by call; they hold whichever part of the sandbox asks for the call."""
 

@@ -12,6 +12,10 @@ class Frame:
     protocol: int
     kind: int
     has_vlan: int
+    size: int
+
+class Frames:
+    def __getitem__(self, index: int) -> Frame: ...
 
 class Memory: ...
 
@@ -21,6 +25,8 @@ class Buffer:
 class FFI:
     @overload
     def new(self, ctype: Literal["struct net_frame *"]) -> Frame: ...
+    @overload
+    def new(self, ctype: Literal["struct net_frame[]"], init: int) -> Frames: ...
     @overload
     def new(self, ctype: Literal["char[]"], init: int) -> Memory: ...
     def buffer(self, cdata: Memory, size: int = -1) -> Buffer: ...
@@ -39,7 +45,7 @@ class Lib:
         /,
     ) -> int: ...
     def net_receive(
-        self, fd: int, vnet: int, buffer: Memory, room: int, frame: Frame, /
+        self, fd: int, vnet: int, buffer: Memory, room: int, frames: Frames, count: int, /
     ) -> int: ...
 
 ffi: FFI

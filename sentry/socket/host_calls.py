@@ -3,6 +3,6 @@
 from typing import Final
 
 HOST_CALLS: Final = (
-    "recvmsg",  # frames, each with its virtio header and where it was addressed to
+    "recvmmsg",  # frames, each with its virtio header and where it was addressed to
     "sendmsg",  # frames; never waits, by the rule of the filter
 )
