@@ -18,12 +18,15 @@ static int helper_is_up;
 static int helper_runs;    // set by the helper, which the C library has set up by then
 static int helper_quits;
 static int helper_sleeps;  // until a guest runs
+static int helper_hurries; // a timer is due soon: it shall not wait for its next look
+static int helper_watches; // it is in the epoll, or about to be
 static pid_t kernel_pid, kernel_tid;
 
 static int is_waiting;      // the kernel's thread is about to be in waitpid
 static int is_idle;         // it is about to be in the epoll
 static int event_is_due;    // set by the helper, cleared by the kernel's thread
 static long asked_ns;       // when the kernel's thread asked the epoll last
+static long timer_ns;       // when the timer is due; 0: never
 
 #define MAX_EVENTS 64
 static struct epoll_event due_events[MAX_EVENTS];
@@ -56,16 +59,26 @@ static long now_ns(void)
 
 static void set_waiting(int waiting) { STORE(is_waiting, waiting); }
 
-// Called before the kernel's thread waits while guests run.
-static int host_event_is_due(void)
+static void wake_helper(long now)
 {
     if (LOAD(helper_sleeps)) {
         STORE(helper_sleeps, 0);
         futex(&helper_sleeps, FUTEX_WAKE_PRIVATE, 1, NULL);
     }
+    // A guest's short sleep ends in time, whatever its other threads compute.
+    if (timer_ns && timer_ns - now < 2 * PATROL_NS && !LOAD(helper_watches) && !LOAD(helper_hurries)) {
+        STORE(helper_hurries, 1);
+        futex(&helper_hurries, FUTEX_WAKE_PRIVATE, 1, NULL);
+    }
+}
+
+// Called before the kernel's thread waits while guests run.
+static int host_event_is_due(void)
+{
     if (LOAD(event_is_due) || due_count > 0)
         return 1;
     long now = now_ns();
+    wake_helper(now);
     if (now - asked_ns < ASK_NS)
         return 0;
     STORE(asked_ns, now);
@@ -109,11 +122,11 @@ static int wait_idle(void)
 
 // The helper.
 
-// Sleeps for a while, or until it shall quit.
+// Sleeps for a while, or until it shall hurry or quit.
 static void pause_patrol(void)
 {
     const struct timespec while_ = {0, PATROL_NS};
-    futex(&helper_quits, FUTEX_WAIT_PRIVATE, 0, &while_);
+    futex(&helper_hurries, FUTEX_WAIT_PRIVATE, 0, &while_);
 }
 
 // Sleeps until a guest runs.
@@ -131,6 +144,8 @@ static void patrol(void)
 {
     for (int idle = 0; !LOAD(helper_quits);) {
         pause_patrol();
+        if (LOAD(helper_hurries))
+            return;
         idle = LOAD(is_idle) ? idle + 1 : 0;
         if (idle > IDLE_PATROLS) {
             sleep_deeply();
@@ -165,6 +180,8 @@ static void *help(void *unused)
         int watch_ms = SHORTEST_WATCH_MS;
 
         patrol();
+        STORE(helper_watches, 1);
+        STORE(helper_hurries, 0);
         do {
             asked = LOAD(asked_ns);
             if (epoll_wait(helper_epoll, &event, 1, watch_ms) == 1) {
@@ -175,6 +192,7 @@ static void *help(void *unused)
             if (watch_ms < LONGEST_WATCH_MS)
                 watch_ms *= 2;
         } while (LOAD(asked_ns) == asked && !LOAD(is_idle));
+        STORE(helper_watches, 0);
     }
     return NULL;
 }
@@ -215,6 +233,7 @@ int pt_unwatch(int fd)
 int pt_set_timer(long deadline_ns)
 {
     struct itimerspec spec = {{0, 0}, {deadline_ns / 1000000000, deadline_ns % 1000000000}};
+    timer_ns = deadline_ns;
     return timerfd_settime(timer_fd, TFD_TIMER_ABSTIME, &spec, NULL) < 0 ? -errno : 0;
 }
 
@@ -238,7 +257,9 @@ static int start_events(void)
 
     kernel_pid = getpid();
     kernel_tid = (pid_t)syscall(SYS_gettid);
-    is_waiting = is_idle = event_is_due = helper_sleeps = helper_quits = helper_runs = 0;
+    is_waiting = is_idle = event_is_due = 0;
+    helper_sleeps = helper_hurries = helper_watches = helper_quits = helper_runs = 0;
+    timer_ns = 0;
     due_count = -1;
     watched_epoll = epoll_create1(EPOLL_CLOEXEC);
     helper_epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -281,7 +302,8 @@ static void stop_events(void)
     if (helper_is_up) {
         STORE(helper_quits, 1);
         STORE(helper_sleeps, 0);
-        futex(&helper_quits, FUTEX_WAKE_PRIVATE, 1, NULL);
+        STORE(helper_hurries, 1);
+        futex(&helper_hurries, FUTEX_WAKE_PRIVATE, 1, NULL);
         futex(&helper_sleeps, FUTEX_WAKE_PRIVATE, 1, NULL);
         eventfd_write(helper_wake, 1);
         pthread_join(helper_thread, NULL);
