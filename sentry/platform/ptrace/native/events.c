@@ -59,6 +59,12 @@ static long now_ns(void)
 
 static void set_waiting(int waiting) { STORE(is_waiting, waiting); }
 
+static int is_timer_near(long now)
+{
+    long due = LOAD(timer_ns);
+    return due && due - now < 2 * PATROL_NS;
+}
+
 static void wake_helper(long now)
 {
     if (LOAD(helper_sleeps)) {
@@ -66,7 +72,7 @@ static void wake_helper(long now)
         futex(&helper_sleeps, FUTEX_WAKE_PRIVATE, 1, NULL);
     }
     // A guest's short sleep ends in time, whatever its other threads compute.
-    if (timer_ns && timer_ns - now < 2 * PATROL_NS && !LOAD(helper_watches) && !LOAD(helper_hurries)) {
+    if (is_timer_near(now) && !LOAD(helper_watches) && !LOAD(helper_hurries)) {
         STORE(helper_hurries, 1);
         futex(&helper_hurries, FUTEX_WAKE_PRIVATE, 1, NULL);
     }
@@ -122,11 +128,11 @@ static int wait_idle(void)
 
 // The helper.
 
-// Sleeps for a while, or until it shall hurry or quit.
-static void pause_patrol(void)
+// Sleeps for a while, or until `word` is set.
+static void pause_patrol(int *word, long delay_ns)
 {
-    const struct timespec while_ = {0, PATROL_NS};
-    futex(&helper_hurries, FUTEX_WAIT_PRIVATE, 0, &while_);
+    const struct timespec delay = {0, delay_ns};
+    futex(word, FUTEX_WAIT_PRIVATE, 0, &delay);
 }
 
 // Sleeps until a guest runs.
@@ -142,8 +148,12 @@ static void sleep_deeply(void)
 // Returns once guests are seen to compute: nobody has asked for a while.
 static void patrol(void)
 {
-    for (int idle = 0; !LOAD(helper_quits);) {
-        pause_patrol();
+    // Who saw it watch, a moment ago, did not wake it for a timer.
+    int idle = 0;
+    if (!LOAD(is_idle) && is_timer_near(now_ns()))
+        return;
+    while (!LOAD(helper_quits)) {
+        pause_patrol(&helper_hurries, PATROL_NS);
         if (LOAD(helper_hurries))
             return;
         idle = LOAD(is_idle) ? idle + 1 : 0;
@@ -187,6 +197,8 @@ static void *help(void *unused)
             if (epoll_wait(helper_epoll, &event, 1, watch_ms) == 1) {
                 if (event.data.fd == watched_epoll && LOAD(is_waiting))
                     poke();
+                else
+                    pause_patrol(&helper_quits, ASK_NS);  // it is awake, and will ask
                 break;
             }
             if (watch_ms < LONGEST_WATCH_MS)
@@ -233,7 +245,7 @@ int pt_unwatch(int fd)
 int pt_set_timer(long deadline_ns)
 {
     struct itimerspec spec = {{0, 0}, {deadline_ns / 1000000000, deadline_ns % 1000000000}};
-    timer_ns = deadline_ns;
+    STORE(timer_ns, deadline_ns);
     return timerfd_settime(timer_fd, TFD_TIMER_ABSTIME, &spec, NULL) < 0 ? -errno : 0;
 }
 
@@ -302,6 +314,7 @@ static void stop_events(void)
     if (helper_is_up) {
         STORE(helper_quits, 1);
         STORE(helper_sleeps, 0);
+        futex(&helper_quits, FUTEX_WAKE_PRIVATE, 1, NULL);
         STORE(helper_hurries, 1);
         futex(&helper_hurries, FUTEX_WAKE_PRIVATE, 1, NULL);
         futex(&helper_sleeps, FUTEX_WAKE_PRIVATE, 1, NULL);
