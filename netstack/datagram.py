@@ -256,6 +256,7 @@ class DatagramEndpoint(Endpoint):
             self._queue or cost > self.receive_limit + DATAGRAM_OVERHEAD
         ):
             self.dropped += 1
+            self.stack.overruns += 1
             return False
         datagram.dropped = self.dropped
         if not datagram.time_ns:

@@ -65,6 +65,7 @@ class Stack:
         self.environment = environment
         self.settings = Settings()
         self.counters = Counters()
+        self.overruns = 0  # datagrams that found their reader's buffer full
         self.interfaces: dict[int, Interface] = {}
         self.loopback: Interface | None = None
         self.networks: dict[int, NetworkProtocol] = {}  # by version: 4, 6

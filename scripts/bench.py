@@ -32,12 +32,12 @@ def gvisor() -> str | None:
 
 def runtimes() -> list[str]:
     """Return what is compared, as options of bench.py."""
-    found = ["native=@native", f"ours={ROOT / 'bin' / 'runsc'}"]
+    found = ["native=@native", f"ours={ROOT / 'bin' / 'runsc'} --network=sandbox"]
     if runc := shutil.which("runc"):
         found.append(f"runc={runc}")
     if peer := gvisor():
-        found.append(f"systrap={peer} --platform=systrap --network=none")
-        found.append(f"ptrace={peer} --platform=ptrace --network=none")
+        found.append(f"systrap={peer} --platform=systrap --network=sandbox")
+        found.append(f"ptrace={peer} --platform=ptrace --network=sandbox")
     return [part for runtime in found for part in ("--runtime", runtime)]
 
 

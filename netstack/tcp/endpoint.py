@@ -320,6 +320,24 @@ class TcpEndpoint(TcpOptionUser):
                 return data
             if peek:
                 return None
+        return self._read_nothing(connection)
+
+    def read_pieces(self, limit: int) -> list[bytes | memoryview] | None:
+        """Return what `read` does, in pieces that are not copied; no pieces at the end."""
+        connection = self.connection
+        if connection is None:
+            raise NetError(NOT_CONNECTED)
+        if limit <= 0:
+            return []
+        if connection.receive_queue.size:
+            pieces = receive.read_pieces(connection, limit, self._now())
+            connection.flush_events()
+            if pieces:
+                return pieces
+        return None if self._read_nothing(connection) is None else []
+
+    def _read_nothing(self, connection: Connection) -> bytes | None:
+        """Return why there is nothing: b"" at the end, else None; NetError: the pending error."""
         if connection.fin_received:
             return b""
         if connection.error:

@@ -46,14 +46,17 @@ def take_data(connection: Connection, segment: Segment, packet: InPacket, now: i
         data_end = max(edge, start)
         fin = False  # it comes again
         connection.ack_now = True
-    data = packet.data[payload_at : payload_at + data_end - start]
+    payload_end = payload_at + data_end - start
     if segment.seq + (segment.end - segment.start) > start or fin:
         note_size(connection, segment, packet)
     if start > connection.rcv_nxt:
-        keep_out_of_order(connection, start, data, fin, now)
+        keep_out_of_order(connection, start, packet.data[payload_at:payload_end], fin, now)
         return False
-    if data:
-        append(connection, data, now)
+    if payload_end == len(packet.data):
+        if payload_end > payload_at:
+            append(connection, packet.data, payload_at, now)
+    elif payload_end > payload_at:
+        append(connection, packet.data[payload_at:payload_end], 0, now)
     if fin and data_end == connection.rcv_nxt:
         return True
     if not connection.reassembly.is_empty():
@@ -77,10 +80,10 @@ def note_size(connection: Connection, segment: Segment, packet: InPacket) -> Non
         connection.rcv_mss = max(min(size, connection.advertised_mss()), 88)
 
 
-def append(connection: Connection, data: bytes, now: int) -> None:
-    """Put data in order into the receive queue."""
-    size = len(data)
-    connection.receive_queue.append(data)
+def append(connection: Connection, data: bytes, at: int, now: int) -> None:
+    """Put data in order, which is behind `at`, into the receive queue."""
+    size = len(data) - at
+    connection.receive_queue.append(data, at)
     connection.rcv_nxt += size
     connection.bytes_received += size
     measure_receive_rtt(connection, now)
@@ -124,9 +127,9 @@ def fill_hole(connection: Connection, now: int) -> bool:
     for data in connection.reassembly.take(connection.rcv_nxt):
         if connection.rcv_nxt <= fin_at < connection.rcv_nxt + len(data):
             if fin_at > connection.rcv_nxt:
-                append(connection, data[: fin_at - connection.rcv_nxt], now)
+                append(connection, data[: fin_at - connection.rcv_nxt], 0, now)
             return True
-        append(connection, data, now)
+        append(connection, data, 0, now)
     return False
 
 
@@ -175,6 +178,23 @@ def check_urgent(connection: Connection, segment: Segment) -> None:
 
 def read(connection: Connection, limit: int, now: int) -> bytes:
     """Take up to `limit` bytes; stops before an urgent byte, and leaves it out of the stream."""
+    data = connection.receive_queue.read(up_to_urgent(connection, limit))
+    after_taking(connection, len(data), now)
+    return data
+
+
+def read_pieces(connection: Connection, limit: int, now: int) -> list[bytes | memoryview]:
+    """Take what `read` does, in pieces that are not copied."""
+    pieces = connection.receive_queue.read_pieces(up_to_urgent(connection, limit))
+    size = 0
+    for piece in pieces:
+        size += len(piece)
+    after_taking(connection, size, now)
+    return pieces
+
+
+def up_to_urgent(connection: Connection, limit: int) -> int:
+    """Return how much may be read at one go; skips an urgent byte that is next."""
     if connection.urgent_state != URGENT_NONE:
         ahead = connection.urgent_seq - connection.copied_seq
         if ahead > 0:
@@ -182,14 +202,17 @@ def read(connection: Connection, limit: int, now: int) -> bytes:
         elif ahead == 0 and not connection.options.oob_inline and connection.unread():
             connection.receive_queue.read(1)
             connection.copied_seq += 1
-    data = connection.receive_queue.read(limit)
-    connection.copied_seq += len(data)
+    return limit
+
+
+def after_taking(connection: Connection, size: int, now: int) -> None:
+    """Note that the user has taken `size` bytes."""
+    connection.copied_seq += size
     if connection.urgent_state != URGENT_NONE and connection.copied_seq > connection.urgent_seq:
         connection.urgent_state = URGENT_NONE
-    if data:
+    if size:
         tune_buffer(connection, now)
         after_read(connection, now)
-    return data
 
 
 def give_back(connection: Connection, data: bytes) -> None:

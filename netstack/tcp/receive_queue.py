@@ -14,22 +14,38 @@ CHUNK_COST: Final = 256
 
 
 class ReceiveQueue:
-    """Bytes in order that nobody has read yet."""
+    """Bytes in order that nobody has read yet.
+
+    Large data stays in the packet that it came in, until it is copied to its reader.
+    """
 
     def __init__(self) -> None:
         self.size = 0
         self._chunks: deque[bytes] = deque()
-        self._offset = 0  # bytes of the first chunk that are read already
+        self._starts: deque[int] = deque()  # where the data of each chunk begins
+        self._offset = 0  # what of the first chunk is none of its data, or read already
 
-    def append(self, data: bytes) -> None:
-        """Add what comes next."""
-        self.size += len(data)
-        if len(data) < SMALL and self._chunks:
-            tail = self._chunks[-1]
-            if len(tail) < SMALL:
-                self._chunks[-1] = tail + data
+    def append(self, data: bytes, start: int = 0) -> None:
+        """Add what comes next: `data` from `start` to its end."""
+        size = len(data) - start
+        self.size += size
+        chunks = self._chunks
+        if size < SMALL:
+            if start:
+                data = data[start:]
+                start = 0
+            if chunks and len(chunks[-1]) < SMALL:
+                chunks[-1] = chunks[-1] + data
                 return
-        self._chunks.append(data)
+        if not chunks:
+            self._offset = start
+        chunks.append(data)
+        self._starts.append(start)
+
+    def _drop_first(self) -> None:
+        self._chunks.popleft()
+        self._starts.popleft()
+        self._offset = self._starts[0] if self._starts else 0
 
     def read(self, limit: int) -> bytes:
         """Take and return up to `limit` bytes."""
@@ -43,14 +59,36 @@ class ReceiveQueue:
             self._offset = offset + limit
             self.size -= limit
             return first[offset : offset + limit]
-        chunks.popleft()
-        self._offset = 0
+        self._drop_first()
         if offset:
             first = first[offset:]
         if have == limit or not chunks:
             self.size -= have
             return first
         return self._read_more(first, limit)
+
+    def read_pieces(self, limit: int) -> list[bytes | memoryview]:
+        """Take and return up to `limit` bytes; what is large is not copied."""
+        pieces: list[bytes | memoryview] = []
+        chunks = self._chunks
+        while limit > 0 and chunks:
+            first = chunks[0]
+            offset = self._offset
+            size = len(first) - offset
+            if size > limit:
+                size = limit
+                self._offset = offset + size
+            else:
+                self._drop_first()
+            self.size -= size
+            limit -= size
+            if size == len(first):
+                pieces.append(first)
+            elif size < SMALL:
+                pieces.append(first[offset : offset + size])
+            else:
+                pieces.append(memoryview(first)[offset : offset + size])
+        return pieces
 
     def _read_more(self, first: bytes, limit: int) -> bytes:
         """Return `first`, which is off the queue already, and what follows, up to `limit` bytes."""
@@ -59,14 +97,16 @@ class ReceiveQueue:
         missing = limit - len(first)
         while missing > 0 and chunks:
             chunk = chunks[0]
-            if len(chunk) > missing:
-                parts.append(chunk[:missing])
-                self._offset = missing
+            offset = self._offset
+            have = len(chunk) - offset
+            if have > missing:
+                parts.append(chunk[offset : offset + missing])
+                self._offset = offset + missing
                 missing = 0
             else:
-                parts.append(chunk)
-                missing -= len(chunk)
-                chunks.popleft()
+                parts.append(chunk[offset:] if offset else chunk)
+                missing -= have
+                self._drop_first()
         self.size -= limit - missing
         return b"".join(parts)
 
@@ -81,15 +121,17 @@ class ReceiveQueue:
     def peek(self, limit: int, skip: int = 0) -> bytes:
         """Return up to `limit` bytes behind the first `skip`, and leave them there."""
         parts: list[bytes] = []
-        at = skip + self._offset
-        for chunk in self._chunks:
+        is_first = True
+        for chunk, start in zip(self._chunks, self._starts, strict=True):
             if limit <= 0:
                 break
-            if at >= len(chunk):
-                at -= len(chunk)
+            at = self._offset if is_first else start
+            is_first = False
+            if skip >= len(chunk) - at:
+                skip -= len(chunk) - at
                 continue
-            part = chunk[at : at + limit]
-            at = 0
+            part = chunk[at + skip : at + skip + limit]
+            skip = 0
             parts.append(part)
             limit -= len(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
@@ -97,6 +139,7 @@ class ReceiveQueue:
     def clear(self) -> None:
         """Forget everything."""
         self._chunks.clear()
+        self._starts.clear()
         self._offset = 0
         self.size = 0
 

@@ -100,6 +100,7 @@ _PRCTL_OPTIONS: Final = (
 
 MSG_DONTWAIT: Final = 0x40
 _SHUT_WR: Final = 1
+_MSG_TRUNC: Final = 0x20
 
 _NO_EXEC: Final = ((Compare(2, _PROT_EXEC, 0),),)
 _BENEATH: Final = ((Compare(0, _SIGN_BIT, 0),),)
@@ -137,6 +138,7 @@ RULES: Final[dict[str, tuple[tuple[Compare, ...], ...]]] = {
     "sendmsg": one_of(2, INT, (MSG_DONTWAIT,)),
     # Only "no more will come".
     "shutdown": one_of(1, INT, (_SHUT_WR,)),
+    "recvmmsg": one_of(3, INT, (MSG_DONTWAIT | _MSG_TRUNC,)),
 }
 """Argument rules by call; they hold whichever part of the sandbox asks for the call."""
 

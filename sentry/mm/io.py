@@ -25,6 +25,10 @@ class Sink(ABC):
     def put(self, data: bytes) -> int:
         """Take as much of `data` as there is room for; return how much."""
 
+    def put_all(self, pieces: list[bytes | memoryview]) -> int:
+        """Take pieces, which are no more than there is room for, as `put` takes them joined."""
+        return self.put(b"".join(pieces))
+
     @abstractmethod
     def fill_from_host(self, host_fd: int, offset: int) -> int:
         """Read from a host descriptor at `offset` (-1: its own); return the count, 0 at the end."""
@@ -63,6 +67,12 @@ class BufferSink(Sink):
         if not data:
             return 0
         done = self._memory.write_upto(self._address, data)
+        self._address += done
+        self.room -= done
+        return done
+
+    def put_all(self, pieces: list[bytes | memoryview]) -> int:
+        done = self._memory.write_pieces(self._address, pieces)
         self._address += done
         self.room -= done
         return done

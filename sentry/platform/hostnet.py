@@ -21,6 +21,7 @@ GSO_ECN: Final = 0x80  # the first segment alone has CWR
 PACKET_OUTGOING: Final = 4  # sll_pkttype, packet(7)
 
 FRAME_MAX: Final = 65536 + 64  # the largest GSO frame with its link header
+BATCH: Final = 4  # NET_BATCH of native/net.c
 
 
 class HostFrame:
@@ -44,25 +45,29 @@ class PacketSocket:
         self.lost = 0  # frames that the host refused to send
         self._interface = interface
         self._vnet = int(has_vnet)
-        self._frame = ffi.new("struct net_frame *")
+        self._frames = ffi.new("struct net_frame[]", BATCH)
         self._outgoing = ffi.new("struct net_frame *")
-        self._buffer = ffi.new("char[]", FRAME_MAX)
+        self._buffer = ffi.new("char[]", BATCH * FRAME_MAX)
         self._bytes = ffi.buffer(self._buffer)
 
-    def receive(self) -> HostFrame | None:
-        """Return the next frame; None if there is none, or the interface is down."""
-        frame = self._frame
-        size = lib.net_receive(self.host_fd, self._vnet, self._buffer, FRAME_MAX, frame)
-        if size < 0:
-            return None
-        found = HostFrame(self._bytes[: min(size, FRAME_MAX)])
-        found.kind = frame.kind
-        found.has_vlan = frame.has_vlan != 0
-        found.is_verified = frame.flags & VNET_DATA_VALID != 0
-        found.is_unfinished = frame.flags & VNET_NEEDS_CHECKSUM != 0
-        if frame.gso_type:
-            found.gso_size = frame.gso_size
-        return found
+    def receive(self) -> list[HostFrame]:
+        """Return the next frames, at most BATCH; fewer: there are no more for now."""
+        frames = self._frames
+        count = lib.net_receive(self.host_fd, self._vnet, self._buffer, FRAME_MAX, frames, BATCH)
+        received: list[HostFrame] = []
+        for i in range(count):  # an error is less than 0: the interface is down
+            frame = frames[i]
+            at = i * FRAME_MAX
+            found = HostFrame(self._bytes[at : at + min(frame.size, FRAME_MAX)])
+            found.kind = frame.kind
+            found.has_vlan = frame.has_vlan != 0
+            flags = frame.flags
+            found.is_verified = flags & VNET_DATA_VALID != 0
+            found.is_unfinished = flags & VNET_NEEDS_CHECKSUM != 0
+            if frame.gso_type:
+                found.gso_size = frame.gso_size
+            received.append(found)
+        return received
 
     def send(
         self,

@@ -96,6 +96,10 @@ class GuestMemory(ABC):
     def write_upto(self, address: int, data: bytes) -> int:
         """Write a prefix of `data`, return its size; SysError(EFAULT) if it is empty."""
 
+    def write_pieces(self, address: int, pieces: list[bytes | memoryview]) -> int:
+        """Write a prefix of `pieces`, which lie one behind the other, as `write_upto` does."""
+        return self.write_upto(address, b"".join(pieces))
+
     @abstractmethod
     def read_cstring(self, address: int, limit: int) -> bytes:
         """Return the bytes before the NUL at `address`.

@@ -19,10 +19,12 @@ struct net_frame {
     uint16_t protocol;
     uint8_t kind;
     uint8_t has_vlan;
+    uint32_t size;
 };
 int net_send(int fd, int interface, int vnet, const struct net_frame *frame,
              const char *header, size_t header_size, const char *payload, size_t payload_size);
-long net_receive(int fd, int vnet, char *buffer, size_t room, struct net_frame *frame);
+int net_receive(int fd, int vnet, char *buffer, size_t room, struct net_frame *frames,
+                unsigned count);
 
 struct hs_received {
     unsigned address_size;

@@ -53,6 +53,8 @@ int pt_leave_handler(int tid);
 char *pt_copy_buffer(void);
 long pt_read(int pid, unsigned long address, unsigned long size);
 long pt_write(int pid, unsigned long address, const char *data, unsigned long size);
+void pt_stage(unsigned long offset, const char *data, unsigned long size);
+long pt_write_staged(int pid, unsigned long address, unsigned long size);
 long pt_read_string(int pid, unsigned long address, unsigned long limit);
 long pt_read_from_host(int pid, int fd, unsigned long address, unsigned long size, long offset);
 long pt_write_to_host(int pid, int fd, unsigned long address, unsigned long size, long offset);

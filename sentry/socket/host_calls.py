@@ -3,7 +3,7 @@
 from typing import Final
 
 HOST_CALLS: Final = (
-    "recvmsg",  # frames, each with its virtio header and where it was addressed to
+    "recvmmsg",  # frames, each with its virtio header and where it was addressed to
     "sendmsg",  # frames; never waits, by the rule of the filter
     "shutdown",  # the end of a forwarded stream
 )

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
+from netstack.environment import Timer
 from netstack.link.base import Link
 from netstack.link.pcap import (
     DIRECTION_IN,
@@ -24,6 +25,7 @@ from netstack.packet import OutFrame
 from netstack.wire import checksum as sums
 from sentry.log import Log, describe_exception
 from sentry.platform.hostnet import (
+    BATCH,
     GSO_ECN,
     GSO_NONE,
     GSO_TCPV4,
@@ -41,6 +43,8 @@ POLLHUP: Final = 16
 
 # Frames taken at one go: a flood must not keep the kernel from everything else.
 RECEIVE_BUDGET: Final = 64
+# If most of that were datagrams without room: what the packet socket drops meanwhile costs nothing.
+REST_NS: Final = 1_000_000
 MAX_BUGS_LOGGED: Final = 20
 GSO_MAX: Final = 65536
 ETHERNET_HEADER: Final = 14
@@ -85,6 +89,8 @@ class HostLink(Link):
         self._watcher = LinkWatcher(self)
         self._rest: deque[OutFrame] = deque()  # of a frame that was taken apart
         self._wants_room = False
+        self._rests = False
+        self._rest_timer = RestTimer(self)
         self._bugs = 0
         self._lost = 0
         self._capture: Capture | None = None
@@ -98,12 +104,22 @@ class HostLink(Link):
     def start(self) -> None:
         """Take frames from now on."""
         self._is_open = True
-        self._platform.watch(self.socket.host_fd, POLLIN, self._watcher)
+        self._watch()
+
+    def _watch(self) -> None:
+        """Wait for what is wanted now; errors are always reported."""
+        if self._is_open:
+            events = 0 if self._rests else POLLIN
+            if self._wants_room:
+                events |= POLLOUT
+            self._platform.watch(self.socket.host_fd, events, self._watcher)
 
     def close(self) -> None:
         """Close the packet socket."""
         if self._is_open:
             self._is_open = False
+            if self._rests and self.interface is not None:
+                self.interface.stack.environment.disarm(self._rest_timer)
             self._platform.unwatch(self.socket.host_fd)
         self.socket.close()
 
@@ -127,19 +143,40 @@ class HostLink(Link):
         interface = self.interface
         if interface is None:
             return
-        for _ in range(RECEIVE_BUDGET):
-            frame = self.socket.receive()
-            if frame is None:
+        stack = interface.stack
+        overruns = stack.overruns
+        for _ in range(RECEIVE_BUDGET // BATCH):
+            frames = self.socket.receive()
+            for frame in frames:
+                self._take(frame)
+            if len(frames) < BATCH:
                 break
-            if frame.kind == PACKET_OUTGOING or frame.has_vlan:
-                continue  # our own, on hosts that show it; or of another network
-            if self._capture is not None:
-                self._record(DIRECTION_IN, frame.data, b"")
-            try:
-                self._deliver(frame)
-            except Exception:  # noqa: BLE001  what a stranger sends must not end the container
-                self._note_bug()
-        interface.stack.flush()
+        if stack.overruns - overruns > RECEIVE_BUDGET // 2:
+            self._pause()
+        stack.flush()
+
+    def _pause(self) -> None:
+        """Let those who read catch up before more comes that would be dropped."""
+        if self._is_open and not self._rests and self.interface is not None:
+            self._rests = True
+            self._watch()
+            environment = self.interface.stack.environment
+            environment.arm(self._rest_timer, environment.now_ns() + REST_NS)
+
+    def go_on(self) -> None:
+        """Take frames again after a rest."""
+        self._rests = False
+        self._watch()
+
+    def _take(self, frame: HostFrame) -> None:
+        if frame.kind == PACKET_OUTGOING or frame.has_vlan:
+            return  # our own, on hosts that show it; or of another network
+        if self._capture is not None:
+            self._record(DIRECTION_IN, frame.data, b"")
+        try:
+            self._deliver(frame)
+        except Exception:  # noqa: BLE001  what a stranger sends must not end the container
+            self._note_bug()
 
     def _deliver(self, frame: HostFrame) -> None:
         if self.interface is not None:
@@ -204,14 +241,13 @@ class HostLink(Link):
 
     def _wait_for_room(self) -> None:
         self._wants_room = True
-        if self._is_open:
-            self._platform.watch(self.socket.host_fd, POLLIN | POLLOUT, self._watcher)
+        self._watch()
 
     def _on_writable(self) -> None:
         self._wants_room = False
         if not self._send_rest():
             return
-        self._platform.watch(self.socket.host_fd, POLLIN, self._watcher)
+        self._watch()
         if self.interface is not None:
             self.interface.on_room()
 
@@ -219,6 +255,17 @@ class HostLink(Link):
         if self._capture is not None and self.interface is not None:
             time_ns = self.interface.stack.environment.realtime_ns()
             self._capture.add_packet(self._capture_number, time_ns, direction, header, payload)
+
+
+class RestTimer(Timer):
+    """Ends a link's rest."""
+
+    def __init__(self, link: HostLink) -> None:
+        super().__init__()
+        self._link = link
+
+    def fire(self) -> None:
+        self._link.go_on()
 
 
 class LinkWatcher(HostWatcher):

@@ -35,7 +35,7 @@ from sentry.vfs.caller import Caller
 from sentry.vfs.file import O_NONBLOCK
 
 SIOCOUTQNSD: Final = 0x894B
-CHUNK: Final = 1 << 18  # the most that is copied from the guest at once
+CHUNK: Final = 1 << 18  # the most that is copied from or to the guest at once
 IPV4_MTU_MAX: Final = 0xFFFF  # IP_MAX_MTU, net/ip.h
 MS_NS: Final = 1_000_000
 SECOND_NS: Final = 1_000_000_000
@@ -232,6 +232,34 @@ class StreamSocket(InetSocket):
         return done
 
     def _read(self, sink: Sink, flags: int) -> int | None:
+        if flags & (abi.MSG_PEEK | abi.MSG_TRUNC):
+            return self._read_otherwise(sink, flags)
+        endpoint = self.endpoint
+        total = 0
+        try:
+            if sink.room == 0:
+                # Waits for data all the same, and takes none.
+                return None if endpoint.read(1, peek=True) is None else 0
+            while True:
+                pieces = endpoint.read_pieces(min(sink.room, CHUNK))
+                if not pieces:
+                    return total or (None if pieces is None else 0)
+                size = 0
+                for piece in pieces:
+                    size += len(piece)
+                done = sink.put_all(pieces)
+                total += done
+                if done < size or sink.room == 0 or endpoint.unread() <= 0:
+                    return total
+        except NetError as error:
+            if total:
+                return total
+            raise as_sys_error(error) from None
+        finally:
+            self.stack.flush()
+
+    def _read_otherwise(self, sink: Sink, flags: int) -> int | None:
+        """Read with MSG_PEEK, which leaves the data there, or MSG_TRUNC, which copies none."""
         endpoint = self.endpoint
         peek = bool(flags & abi.MSG_PEEK)
         total = 0

@@ -25,7 +25,10 @@ struct net_frame {
     uint16_t protocol;  // host order
     uint8_t kind;       // PACKET_HOST, ...
     uint8_t has_vlan;
+    uint32_t size;      // of one that came
 };
+
+#define NET_BATCH 4  // frames received at one go
 
 // Sends one frame whose parts are not joined.  With `vnet` the socket has
 // PACKET_VNET_HDR.  The protocol is always given: ipvlan looks at it.
@@ -60,40 +63,20 @@ int net_send(int fd, int interface, int vnet, const struct net_frame *frame,
     return sendmsg(fd, &message, MSG_DONTWAIT) < 0 ? -errno : 0;
 }
 
-// Receives one frame into `buffer`; returns its size, more than `room` if it
-// was cut, or -errno.
-long net_receive(int fd, int vnet, char *buffer, size_t room, struct net_frame *frame)
-{
-    struct virtio_net_hdr virtio = {0};
-    struct sockaddr_ll from = {0};
+// What recvmmsg(2) is told of each frame.
+struct slot {
+    struct virtio_net_hdr virtio;
+    struct sockaddr_ll from;
+    struct iovec parts[2];
     union {
         struct cmsghdr head;
         char room[CMSG_SPACE(sizeof(struct tpacket_auxdata))];
     } control;
-    struct iovec parts[2] = {{&virtio, sizeof virtio}, {buffer, room}};
-    struct msghdr message = {
-        .msg_name = &from,
-        .msg_namelen = sizeof from,
-        .msg_iov = vnet ? parts : parts + 1,
-        .msg_iovlen = vnet ? 2 : 1,
-        .msg_control = &control,
-        .msg_controllen = sizeof control,
-    };
-    ssize_t size = recvmsg(fd, &message, MSG_DONTWAIT | MSG_TRUNC);
-    if (size < 0)
-        return -errno;
-    if (vnet)
-        size -= (ssize_t)sizeof virtio;
-    frame->flags = virtio.flags;
-    frame->gso_type = virtio.gso_type;
-    frame->header_size = virtio.hdr_len;
-    frame->gso_size = virtio.gso_size;
-    frame->checksum_start = virtio.csum_start;
-    frame->checksum_offset = virtio.csum_offset;
-    frame->protocol = ntohs(from.sll_protocol);
-    frame->kind = from.sll_pkttype;
-    frame->has_vlan = 0;
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c)) {
+};
+
+static void take_control(struct msghdr *message, int vnet, struct net_frame *frame)
+{
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
         struct tpacket_auxdata aux;
         if (c->cmsg_level != SOL_PACKET || c->cmsg_type != PACKET_AUXDATA)
             continue;
@@ -104,5 +87,50 @@ long net_receive(int fd, int vnet, char *buffer, size_t room, struct net_frame *
         if (!vnet && aux.tp_status & (TP_STATUS_CSUM_VALID | TP_STATUS_CSUMNOTREADY))
             frame->flags |= VIRTIO_NET_HDR_F_DATA_VALID;
     }
-    return size;
+}
+
+// Receives the frames that are there, at most `count` and NET_BATCH, into pieces of
+// `buffer` of `room` bytes.  A frame's size is more than `room` if it was cut.
+// Returns how many, or -errno.
+int net_receive(int fd, int vnet, char *buffer, size_t room, struct net_frame *frames,
+                unsigned count)
+{
+    static struct slot slots[NET_BATCH];
+    static struct mmsghdr messages[NET_BATCH];
+
+    if (count > NET_BATCH)
+        count = NET_BATCH;
+    for (unsigned i = 0; i < count; i++) {
+        struct slot *slot = slots + i;
+        slot->virtio = (struct virtio_net_hdr){0};
+        slot->parts[0] = (struct iovec){&slot->virtio, sizeof slot->virtio};
+        slot->parts[1] = (struct iovec){buffer + i * room, room};
+        messages[i].msg_hdr = (struct msghdr){
+            .msg_name = &slot->from,
+            .msg_namelen = sizeof slot->from,
+            .msg_iov = vnet ? slot->parts : slot->parts + 1,
+            .msg_iovlen = vnet ? 2 : 1,
+            .msg_control = &slot->control,
+            .msg_controllen = sizeof slot->control,
+        };
+    }
+    int done = recvmmsg(fd, messages, count, MSG_DONTWAIT | MSG_TRUNC, NULL);
+    if (done < 0)
+        return -errno;
+    for (int i = 0; i < done; i++) {
+        const struct slot *slot = slots + i;
+        struct net_frame *frame = frames + i;
+        frame->size = messages[i].msg_len - (vnet ? sizeof slot->virtio : 0);
+        frame->flags = slot->virtio.flags;
+        frame->gso_type = slot->virtio.gso_type;
+        frame->header_size = slot->virtio.hdr_len;
+        frame->gso_size = slot->virtio.gso_size;
+        frame->checksum_start = slot->virtio.csum_start;
+        frame->checksum_offset = slot->virtio.csum_offset;
+        frame->protocol = ntohs(slot->from.sll_protocol);
+        frame->kind = slot->from.sll_pkttype;
+        frame->has_vlan = 0;
+        take_control(&messages[i].msg_hdr, vnet, frame);
+    }
+    return done;
 }

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sentry.platform._ptrace import Buffer
 
 BUFFER_SIZE: Final = 262144  # as in native/memory.c
+STAGED_MIN: Final = 4096  # what is smaller gains nothing by being aligned
 ADDRESS_LIMIT: Final = 1 << 64
 MAPS_CHUNK: Final = 65536
 
@@ -101,6 +102,29 @@ class PtraceMemory(GuestMemory):
         if size <= 0:
             return 0
         count = lib.pt_write(self.tid, address, data, size)
+        if count <= 0:
+            raise SysError(EFAULT)
+        return count
+
+    def write_pieces(self, address: int, pieces: list[bytes | memoryview]) -> int:
+        if len(pieces) == 1:
+            only = pieces[0]
+            if isinstance(only, bytes) and len(only) < STAGED_MIN:
+                return self.write_upto(address, only)
+        size = 0
+        for piece in pieces:
+            end = size + len(piece)
+            if end > BUFFER_SIZE:
+                return self.write_upto(address, b"".join(pieces))
+            if isinstance(piece, bytes):
+                lib.pt_stage(size, piece, len(piece))
+            else:
+                lib.pt_stage(size, ffi.from_buffer(piece), len(piece))
+            size = end
+        size = min(size, ADDRESS_LIMIT - address)
+        if size <= 0:
+            return 0
+        count = lib.pt_write_staged(self.tid, address, size)
         if count <= 0:
             raise SysError(EFAULT)
         return count

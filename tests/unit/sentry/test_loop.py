@@ -44,6 +44,10 @@ class ScriptedPlatform(FakePlatform):
         self.script: list[tuple[Task, int] | None] = []
         self.resumed: list[GuestThread] = []
         self.failures = 0
+        self.deadlines: list[int] = []
+
+    def set_timer(self, deadline_ns: int) -> None:
+        self.deadlines.append(deadline_ns)
 
     def resume(self, thread: GuestThread) -> None:
         self.resumed.append(thread)
@@ -162,6 +166,13 @@ def test_a_bug_of_init_ends_the_sandbox_with_its_status(world: World) -> None:
     assert len(world.log.lines) == 1
 
 
+def test_a_timer_is_set_once(world: World) -> None:
+    """However many packets come before it is due."""
+    world.kernel.timers.arm(BadTimer(), 10**15)
+    assert world.run(None, None, None) == 7 << 8
+    assert world.platform.deadlines == [10**15]
+
+
 class BadTimer(Timer):
     """Raises when it is due."""
 
@@ -175,6 +186,6 @@ def test_a_bug_in_a_timer_or_watcher_is_logged(world: World) -> None:
     world.platform.failures = 1
     assert world.run(None, None, None, (second, SANE)) == 7 << 8
     assert len(world.log.lines) == 2
-    assert "in a timer" in world.log.lines[0]
-    assert "KeyError: 'a watcher'" in world.log.lines[1]
+    assert "KeyError: 'a watcher'" in world.log.lines[0]
+    assert "in a timer" in world.log.lines[1]
     assert world.platform.resumed == [second.thread]

@@ -67,15 +67,31 @@ def test_receive_queue(seed: int) -> None:
     for _ in range(60):
         if pick.random() < 0.5:
             piece = pick.randbytes(pick.choice((1, 10, 3000, 20_000)))
-            queue.append(piece)
+            skip = pick.choice((0, 0, 1, 66))
+            queue.append(bytes(skip) + piece, skip)
             data += piece
         else:
             limit = pick.choice((1, 5, 1000, 5000, 100_000))
             skip = pick.choice((0, 0, 1, 3000))
             assert queue.peek(limit, skip) == data[skip : skip + limit]
-            assert queue.read(limit) == data[:limit]
+            if pick.random() < 0.5:
+                assert queue.read(limit) == data[:limit]
+            else:
+                assert b"".join(queue.read_pieces(limit)) == data[:limit]
             data = data[limit:]
         assert queue.size == len(data)
+
+
+def test_large_pieces_are_not_copied() -> None:
+    queue = ReceiveQueue()
+    packet = bytes(66) + bytes(5000)
+    queue.append(packet, 66)
+    queue.append(b"small")
+    first, second, third = [*queue.read_pieces(4000), *queue.read_pieces(2000)]
+    assert isinstance(first, memoryview)
+    assert first.obj is packet
+    assert [len(first), len(second), bytes(third)] == [4000, 1000, b"small"]
+    assert queue.size == 0
 
 
 @given(st.integers(0, 1_000_000))

@@ -13,6 +13,7 @@ from netstack.link.pcap import BLOCK_SECTION
 from netstack.route import MAIN_TABLE
 from netstack.tcp.endpoint import TcpEndpoint
 from runsc.errors import RunscError
+from sentry.socket.hostlink import HostLink
 from tests.harness.netns import Namespace, namespaces
 from tests.harness.taken_stack import TakenStack
 
@@ -168,6 +169,37 @@ def test_datagrams_both_ways(pair: tuple[Namespace, Namespace], version: int) ->
             assert datagram is not None
             assert datagram.payload == data
         endpoint.close()
+
+
+def test_a_flood_that_nobody_reads_is_left_to_the_host_for_a_moment(
+    pair: tuple[Namespace, Namespace],
+) -> None:
+    inner, outer = pair
+    with taken(inner) as world, linux_socket(outer, 4, socket.SOCK_DGRAM) as peer:
+        full, other = (world.udp.new_endpoint(4) for _ in range(2))
+        for port, endpoint in ((6000, full), (6001, other)):
+            endpoint.bind(Address(packed(OUR[4]), port))
+        peer.sendto(b"first", (OUR[4], 6001))
+        assert world.run(other.receive).payload == b"first"
+        full.receive_limit = 10_000
+        for _ in range(300):
+            peer.sendto(bytes(1000), (OUR[4], 6000))
+        peer.sendto(b"last", (OUR[4], 6001))
+        link = next(i.link for i in world.stack.interfaces.values() if i.name == "eth0")
+        assert isinstance(link, HostLink)
+        began = world.environment.now_ns()
+        rests = 0
+        while world.environment.now_ns() - began < 10**9:
+            world.platform.poll(1)
+            rests += world.platform.watched[link.socket.host_fd][0] == 0
+            world.environment.fire_due()
+            if (found := other.receive()) is not None:
+                break
+        assert found is not None
+        assert found.payload == b"last"
+        assert rests > 2
+        full.close()
+        other.close()
 
 
 @BOTH

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
+from sentry.errors import SysError
 from sentry.platform.interface import MemoryLayout
 from sentry.platform.ptrace.platform import PtracePlatform
 from sentry.platform.ptrace.template import VDSO_AREA, parse_maps, surroundings
@@ -67,6 +68,35 @@ def test_the_hosts_map_is_the_truth_for_anonymous_memory(
     # The reservation below is PROT_NONE too, but sealed: the two stay apart.
     assert maps[third, third + 8192] == b"---p"
     assert not [span for span in maps if span[0] <= second < span[1]]
+
+
+def test_pieces_are_written_as_one(
+    platform: PtracePlatform, start: Callable[..., PtraceThread]
+) -> None:
+    """Small and large ones, also up to what cannot be written."""
+    checked: list[int] = []
+
+    def at_getpid(thread: PtraceThread) -> None:
+        memory = thread.memory
+        first, _, barrier = struct.unpack("<3Q", memory.read(thread.a0, 24))
+        data = os.urandom(300_000)
+        for pieces in (
+            [data[:10]],
+            [data[:12_000]],
+            [memoryview(data)[7:9000], data[:5], memoryview(data)[100:3000]],
+        ):
+            whole = b"".join(pieces)
+            assert memory.write_pieces(first, pieces) == len(whole)
+            assert memory.read(first, len(whole)) == whole
+            checked.append(len(whole))
+        with pytest.raises(SysError):
+            memory.write_pieces(barrier, [data, data[:1]])
+        with pytest.raises(SysError):
+            memory.write_pieces(barrier, [memoryview(data)[1:5000]])
+        thread.finish(0)
+
+    assert guest.run(platform, start(ANONYMOUS), {SYS_GETPID: at_getpid}) == 0
+    assert checked == [10, 12_000, 11_898]
 
 
 class RseqConfiguration(ctypes.Structure):

@@ -402,6 +402,69 @@ def test_a_watcher_with_a_bug_is_not_asked_again(platform: PtracePlatform) -> No
         os.close(write_end)
 
 
+COMPUTE = r"""
+void guest_main(ul *stack)
+{
+    for (;;)
+        for (volatile int j = 0; j < 2000; j++)
+            ;
+}
+"""
+
+
+class Emptied(HostWatcher):
+    """Reads what was written, and notes when."""
+
+    def __init__(self, host_fd: int) -> None:
+        self.host_fd = host_fd
+        self.times: list[float] = []
+
+    def on_host_ready(self, events: int) -> None:
+        os.read(self.host_fd, 1)
+        self.times.append(time.monotonic())
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.02])
+def test_watchers_hear_while_a_guest_computes(
+    platform: PtracePlatform, start: Callable[..., PtraceThread], pause: float
+) -> None:
+    """No stop of the guest tells the kernel's thread to look."""
+    read_end, write_end = os.pipe()
+    watcher = Emptied(read_end)
+    platform.watch(read_end, select.POLLIN, watcher)
+    thread = start(COMPUTE)
+    platform.resume(thread)
+    delays = []
+    for _ in range(20):
+        guest.run_for(platform, pause)
+        heard = len(watcher.times)
+        began = time.monotonic()
+        os.write(write_end, b"x")
+        while len(watcher.times) == heard:
+            if platform.wait() == STOP_HOST_EVENT:
+                platform.dispatch()
+        delays.append(watcher.times[-1] - began)
+    thread.kill()
+    platform.unwatch(read_end)
+    os.close(read_end)
+    os.close(write_end)
+    # A millisecond or two; the machine may have other things to do, but not each time.
+    assert sorted(delays)[10] < 0.01
+
+
+def test_short_timers_are_in_time_while_a_guest_computes(
+    platform: PtracePlatform, start: Callable[..., PtraceThread]
+) -> None:
+    platform.resume(start(COMPUTE))
+    delays = []
+    for _ in range(60):
+        began = time.monotonic_ns()
+        guest.run_for(platform, 0.0003)
+        delays.append(time.monotonic_ns() - began - 300_000)
+    # Not a millisecond, which is when the helper would look anyway.
+    assert sorted(delays)[15] < 400_000
+
+
 EARLY_FILTER = """
 import os
 from runsc.boot.host_calls import sandbox_calls
