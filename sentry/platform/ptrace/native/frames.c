@@ -124,11 +124,11 @@ static int needed_reset(const unsigned char *state)
 
 static void reset_fp(pid_t tid, int part)
 {
-    struct iovec iov = {initial_fp, initial_size};
+    struct iovec all = {initial_fp, initial_size}, fpsse = {initial_fp, FXSAVE_SIZE};
     if (part == RESET_ALL)
-        ptrace(PTRACE_SETREGSET, tid, NT_X86_XSTATE, &iov);
+        ptrace(PTRACE_SETREGSET, tid, NT_X86_XSTATE, &all);
     else if (part == RESET_FPSSE)  // several times cheaper
-        ptrace(PTRACE_SETFPREGS, tid, 0, initial_fp);
+        ptrace(PTRACE_SETREGSET, tid, NT_PRFPREG, &fpsse);
 }
 
 static void mark_fp_state(unsigned char *state)
