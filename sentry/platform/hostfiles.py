@@ -8,10 +8,11 @@ import fcntl
 import os
 import resource
 import select
+from struct import Struct
 from typing import Final
 
 from sentry.errors import SysError
-from sentry.platform._ptrace import lib
+from sentry.platform._ptrace import ffi, lib
 
 
 def read_some_from_host(host_fd: int, size: int, offset: int) -> bytes:
@@ -45,8 +46,32 @@ def host_identity(host_fd: int) -> tuple[int, int]:
 
 # The host's directories: every call is relative to a directory descriptor, with one name.
 
-HostStat = os.stat_result
-"""What the host tells of a file; its fields are read, it is never made here."""
+STAT_SIZE: Final = 144
+# struct stat (asm/stat.h): dev ino nlink mode uid gid rdev size blksize blocks, three times.
+_STAT: Final = Struct("<QQQIII4xQqqq6q24x")
+_stat_buffer: Final = ffi.buffer(lib.pt_stat_buffer(), STAT_SIZE)
+_ENOENT: Final = 2
+
+
+class HostStat:
+    """What the host tells of a file; the fields of os.stat_result."""
+
+    def __init__(self, image: bytes) -> None:
+        fields = _STAT.unpack(image)
+        self.st_dev: int = fields[0]
+        self.st_ino: int = fields[1]
+        self.st_nlink: int = fields[2]
+        self.st_mode: int = fields[3]
+        self.st_uid: int = fields[4]
+        self.st_gid: int = fields[5]
+        self.st_rdev: int = fields[6]
+        self.st_size: int = fields[7]
+        self.st_blksize: int = fields[8]
+        self.st_blocks: int = fields[9]
+        self.st_atime_ns: int = fields[10] * 1_000_000_000 + fields[11]
+        self.st_mtime_ns: int = fields[12] * 1_000_000_000 + fields[13]
+        self.st_ctime_ns: int = fields[14] * 1_000_000_000 + fields[15]
+
 
 _PATH_FLAGS: Final = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _LIST_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -95,22 +120,33 @@ def close(host_fd: int) -> None:
             raise
 
 
+def stat_image_at(dir_fd: int, name: bytes) -> bytes | None:
+    """Return the host's struct stat of a name in a directory; None without one, follows nothing."""
+    error = lib.pt_stat_at(dir_fd, name)
+    if error < 0:
+        if error == -_ENOENT:
+            return None
+        raise SysError(-error)
+    return _stat_buffer[:STAT_SIZE]
+
+
+def stat_image_of(host_fd: int) -> bytes:
+    """Return the host's struct stat of what a descriptor refers to."""
+    error = lib.pt_stat_fd(host_fd)
+    if error < 0:
+        raise SysError(-error)
+    return _stat_buffer[:STAT_SIZE]
+
+
 def stat_at(dir_fd: int, name: bytes) -> HostStat | None:
     """Return what a name in a directory is, None if there is none; follows nothing."""
-    try:
-        return os.stat(name, dir_fd=dir_fd, follow_symlinks=False)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise SysError(error.errno or 5) from None
+    image = stat_image_at(dir_fd, name)
+    return None if image is None else HostStat(image)
 
 
 def stat_fd(host_fd: int) -> HostStat:
     """Return what a descriptor refers to."""
-    try:
-        return os.fstat(host_fd)
-    except OSError as error:
-        raise SysError(error.errno or 5) from None
+    return HostStat(stat_image_of(host_fd))
 
 
 def read_link(dir_fd: int, name: bytes) -> bytes:

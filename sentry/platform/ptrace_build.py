@@ -70,6 +70,9 @@ void pt_reap(int tid);
 void pt_stop(void);
 
 int pt_allocate(int fd, int mode, long offset, long length);
+char *pt_stat_buffer(void);
+int pt_stat_at(int dir_fd, const char *name);
+int pt_stat_fd(int fd);
 int pt_rename(int old_dir_fd, const char *old_name, int dir_fd, const char *name, unsigned flags);
 """)
 ffibuilder.set_source(

@@ -11,7 +11,7 @@ from sentry.abi.fcntl import (
     AT_STATX_SYNC_TYPE,
     AT_SYMLINK_NOFOLLOW,
 )
-from sentry.abi.stat import S_IFDIR, S_IFLNK, S_IFREG, StatFs, pack_stat, pack_statfs, pack_statx
+from sentry.abi.stat import S_IFDIR, S_IFLNK, S_IFREG, StatFs, pack_statfs, pack_statx
 from sentry.abi.types import Fd, Int, Uint, UserPtr
 from sentry.errors import SysError
 from sentry.kernel.lookup import read_path, target_at, walker_at
@@ -29,7 +29,7 @@ def _stat_path(task: Task, path: int, buffer: int, *, follow: bool) -> int:
     """The hot path of stat(2): no dirfd, no flags."""
     walker = Walker(task.fs, task.creds, None)
     walker.walk(read_path(task, path), follow=follow)
-    task.memory.write(buffer, pack_stat(walker.inode().attributes()))
+    task.memory.write(buffer, walker.inode().stat_image())
     return 0
 
 
@@ -45,7 +45,7 @@ def sys_lstat(task: Task, pathname: UserPtr, statbuf: UserPtr) -> int:
 
 def sys_fstat(task: Task, fd: Fd, statbuf: UserPtr) -> int:
     """fstat(2)."""
-    task.memory.write(statbuf, pack_stat(task.fds.get_raw(fd).attributes()))
+    task.memory.write(statbuf, task.fds.get_raw(fd).stat_image())
     return 0
 
 
@@ -58,8 +58,8 @@ def sys_newfstatat(task: Task, dirfd: Fd, pathname: UserPtr, statbuf: UserPtr, f
     follow = not flags & AT_SYMLINK_NOFOLLOW
     target = target_at(task, dirfd, pathname, flags, follow=follow)
     file = target.file
-    attributes = target.inode().attributes() if file is None else file.attributes()
-    task.memory.write(statbuf, pack_stat(attributes))
+    image = target.inode().stat_image() if file is None else file.stat_image()
+    task.memory.write(statbuf, image)
     return 0
 
 

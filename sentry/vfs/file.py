@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Final
 from mypy_extensions import mypyc_attr
 
 from sentry.abi.errno import EBADF, EINVAL, ENODEV, ENOTDIR, ENOTTY, ESPIPE
+from sentry.abi.stat import pack_stat
 from sentry.errors import SysError
 from sentry.mm.io import Sink, Source
 from sentry.vfs.caller import Caller
@@ -196,6 +197,10 @@ class File:
         if self.inode is None:
             raise SysError(EBADF)
         return self.inode.attributes()
+
+    def stat_image(self) -> bytes:
+        """Return what fstat(2) shows as a struct stat."""
+        return pack_stat(self.attributes())
 
     def set_attributes(self, change: AttributeChange) -> None:
         """Do fchmod(2), fchown(2), ftruncate(2), futimens(3)."""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 from mypy_extensions import mypyc_attr
 
 from sentry.abi.errno import EACCES, EINVAL, ENOSYS, ENOTDIR, EOPNOTSUPP, EPERM
-from sentry.abi.stat import S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, Stat
+from sentry.abi.stat import S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, Stat, pack_stat
 from sentry.errors import SysError
 from sentry.vfs.creds import Credentials
 
@@ -69,6 +69,10 @@ class Inode:
     def attributes(self) -> Attributes:
         """Return the attributes as they are now."""
         raise SysError(ENOSYS)
+
+    def stat_image(self) -> bytes:
+        """Return the attributes as a struct stat."""
+        return pack_stat(self.attributes())
 
     def mode(self) -> int:
         """Return the mode with the type bits (cheaper than all attributes)."""

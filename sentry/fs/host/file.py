@@ -67,6 +67,9 @@ class HostFile(File):
     def attributes(self) -> Attributes:
         return self._host_inode.from_host(hostfiles.stat_fd(self._host_fd))
 
+    def stat_image(self) -> bytes:
+        return self._host_inode.image_from_host(hostfiles.stat_image_of(self._host_fd))
+
     def set_attributes(self, change: AttributeChange) -> None:
         self._host_inode.change_by_fd(self._host_fd, change)
 

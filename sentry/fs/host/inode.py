@@ -7,6 +7,7 @@ closes the oldest, and a directory that needs its own again walks down from
 the nearest one that is open.
 """
 
+from struct import Struct
 from typing import Final
 
 from sentry.abi.errno import EINVAL, ENODATA, ENOENT, EOPNOTSUPP, EPERM, ESTALE
@@ -48,6 +49,7 @@ from sentry.vfs.special import REGISTRY
 
 _HOST_OPEN_FLAGS: Final = O_ACCMODE | O_APPEND | O_TRUNC | O_DSYNC | O_SYNC | O_NOATIME
 _USER_XATTR: Final = b"user."
+_DEVICE_AND_MODE: Final = Struct("<Q16xIII")  # st_dev, st_mode, st_uid, st_gid of struct stat
 
 
 class HostTree:
@@ -191,19 +193,27 @@ class HostInode(Inode):
 
     # Attributes.
 
-    def _stat(self) -> HostStat:
+    def _host_image(self) -> bytes:
         if self._pinned is not None:
-            return hostfiles.stat_fd(self._fd)
+            return hostfiles.stat_image_of(self._fd)
         lasting_fd = self._lasting_fd()
         if lasting_fd >= 0:
-            return hostfiles.stat_fd(lasting_fd)
-        found = hostfiles.stat_at(self._parent_fd(), self.name)
-        if found is None:
+            return hostfiles.stat_image_of(lasting_fd)
+        image = hostfiles.stat_image_at(self._parent_fd(), self.name)
+        if image is None:
             raise SysError(ENOENT)
-        return found
+        return image
 
     def attributes(self) -> Attributes:
-        return self.from_host(self._stat())
+        return self.from_host(HostStat(self._host_image()))
+
+    def stat_image(self) -> bytes:
+        return self.image_from_host(self._host_image())
+
+    def image_from_host(self, image: bytes) -> bytes:
+        """As `from_host`, for the guest's struct stat: the host's with another st_dev."""
+        device, self._mode, self._uid, self._gid = _DEVICE_AND_MODE.unpack_from(image)
+        return self._tree.device_of(device).to_bytes(8, "little") + image[8:]
 
     def from_host(self, found: HostStat) -> Attributes:
         """Return the guest's view of what the host tells; remember what checks need."""

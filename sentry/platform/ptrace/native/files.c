@@ -1,4 +1,24 @@
-/* Host calls on files that the interpreter does not have; all return a negated errno on failure. */
+/* Host calls on files that the interpreter does not have, or has only with much work around them; all
+ * return a negated errno on failure. */
+
+#include <sys/stat.h>
+
+_Static_assert(sizeof(struct stat) == 144, "struct stat of x86-64, as sentry/abi/stat.py has it");
+
+static struct stat stat_result;
+
+char *pt_stat_buffer(void) { return (char *)&stat_result; }
+
+/* What a name in a directory is, into the kept buffer; follows nothing. */
+int pt_stat_at(int dir_fd, const char *name)
+{
+    return fstatat(dir_fd, name, &stat_result, AT_SYMLINK_NOFOLLOW) ? -errno : 0;
+}
+
+int pt_stat_fd(int fd)
+{
+    return fstat(fd, &stat_result) ? -errno : 0;
+}
 
 int pt_allocate(int fd, int mode, long offset, long length)
 {
