@@ -56,7 +56,9 @@ def on_ack(connection: Connection, info: AckInfo, now: int) -> None:
         grow(connection, info, now)
         return
     if connection.ca_state >= CA_CWR and connection.snd_una >= connection.high_seq:
-        end_episode(connection, info)
+        # After ECN something behind it: the peer has to have heard CWR.
+        if connection.ca_state != CA_CWR or connection.snd_una > connection.high_seq:
+            end_episode(connection, info)
     if connection.ca_state == CA_LOSS:
         in_loss(connection, info)
     elif connection.ca_state == CA_RECOVERY:
@@ -440,8 +442,9 @@ def check_loss_probe(connection: Connection, info: AckInfo) -> None:
         return
     if not connection.tlp_is_resent or info.has_dsack:
         connection.tlp_end = NOT_SEQUENCE  # new data; or both copies arrived
-    elif connection.snd_una > connection.tlp_end or info.acked:
-        # The probe repaired a loss, which is a sign of congestion (7.4.2).
+    elif connection.snd_una > connection.tlp_end:
+        # The probe repaired a loss, which is a sign of congestion (7.4.2); as long
+        # as nothing behind it is acknowledged, a duplicate may still tell otherwise.
         connection.tlp_end = NOT_SEQUENCE
         if connection.ca_state < CA_CWR and info.una < connection.snd_una:
             connection.protocol.counters.TCPLossProbeRecovery += 1

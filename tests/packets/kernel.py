@@ -224,7 +224,6 @@ class KernelRunner(Runner):
         if self.tun is not None and not self.kernel.sent:
             # Segments that come at the same time shall do so.
             self.pump(QUIET if not where.startswith("<") else 0.0)
-            self.resync()
         if self.kernel.sent:
             raise ScriptError(f"before {where}: not expected: {self.describe(self.kernel.sent[0])}")
 

@@ -7,7 +7,9 @@ import pytest
 from tests.packets.notation import Script, ScriptError, load
 from tests.packets.script import Runner
 
-SCRIPTS = [script for path in sorted(Path(__file__).parent.glob("*.tcp")) for script in load(path)]
+PATHS = sorted(Path(__file__).parent.glob("*.tcp"))
+SCRIPTS = [script for path in PATHS for script in load(path)]
+FILES = {script.name: path for path in PATHS for script in load(path)}
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
@@ -37,4 +39,5 @@ def test_scripts_can_fail() -> None:
 
 
 def test_there_are_scripts() -> None:
+    assert len(FILES) == len(SCRIPTS)  # no two have one name
     assert len(SCRIPTS) >= 700
