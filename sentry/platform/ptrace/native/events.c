@@ -18,12 +18,15 @@ static int helper_is_up;
 static int helper_runs;    // set by the helper, which the C library has set up by then
 static int helper_quits;
 static int helper_sleeps;  // until a guest runs
+static int helper_hurries; // a timer is due soon: it shall not wait for its next look
+static int helper_watches; // it is in the epoll, or about to be
 static pid_t kernel_pid, kernel_tid;
 
 static int is_waiting;      // the kernel's thread is about to be in waitpid
 static int is_idle;         // it is about to be in the epoll
 static int event_is_due;    // set by the helper, cleared by the kernel's thread
 static long asked_ns;       // when the kernel's thread asked the epoll last
+static long timer_ns;       // when the timer is due; 0: never
 
 #define MAX_EVENTS 64
 static struct epoll_event due_events[MAX_EVENTS];
@@ -56,16 +59,32 @@ static long now_ns(void)
 
 static void set_waiting(int waiting) { STORE(is_waiting, waiting); }
 
-// Called before the kernel's thread waits while guests run.
-static int host_event_is_due(void)
+static int is_timer_near(long now)
+{
+    long due = LOAD(timer_ns);
+    return due && due - now < 2 * PATROL_NS;
+}
+
+static void wake_helper(long now)
 {
     if (LOAD(helper_sleeps)) {
         STORE(helper_sleeps, 0);
         futex(&helper_sleeps, FUTEX_WAKE_PRIVATE, 1, NULL);
     }
+    // A guest's short sleep ends in time, whatever its other threads compute.
+    if (is_timer_near(now) && !LOAD(helper_watches) && !LOAD(helper_hurries)) {
+        STORE(helper_hurries, 1);
+        futex(&helper_hurries, FUTEX_WAKE_PRIVATE, 1, NULL);
+    }
+}
+
+// Called before the kernel's thread waits while guests run.
+static int host_event_is_due(void)
+{
     if (LOAD(event_is_due) || due_count > 0)
         return 1;
     long now = now_ns();
+    wake_helper(now);
     if (now - asked_ns < ASK_NS)
         return 0;
     STORE(asked_ns, now);
@@ -109,11 +128,11 @@ static int wait_idle(void)
 
 // The helper.
 
-// Sleeps for a while, or until it shall quit.
-static void pause_patrol(void)
+// Sleeps for a while, or until `word` is set.
+static void pause_patrol(int *word, long delay_ns)
 {
-    const struct timespec while_ = {0, PATROL_NS};
-    futex(&helper_quits, FUTEX_WAIT_PRIVATE, 0, &while_);
+    const struct timespec delay = {0, delay_ns};
+    futex(word, FUTEX_WAIT_PRIVATE, 0, &delay);
 }
 
 // Sleeps until a guest runs.
@@ -129,8 +148,14 @@ static void sleep_deeply(void)
 // Returns once guests are seen to compute: nobody has asked for a while.
 static void patrol(void)
 {
-    for (int idle = 0; !LOAD(helper_quits);) {
-        pause_patrol();
+    // Who saw it watch, a moment ago, did not wake it for a timer.
+    int idle = 0;
+    if (!LOAD(is_idle) && is_timer_near(now_ns()))
+        return;
+    while (!LOAD(helper_quits)) {
+        pause_patrol(&helper_hurries, PATROL_NS);
+        if (LOAD(helper_hurries))
+            return;
         idle = LOAD(is_idle) ? idle + 1 : 0;
         if (idle > IDLE_PATROLS) {
             sleep_deeply();
@@ -165,16 +190,21 @@ static void *help(void *unused)
         int watch_ms = SHORTEST_WATCH_MS;
 
         patrol();
+        STORE(helper_watches, 1);
+        STORE(helper_hurries, 0);
         do {
             asked = LOAD(asked_ns);
             if (epoll_wait(helper_epoll, &event, 1, watch_ms) == 1) {
                 if (event.data.fd == watched_epoll && LOAD(is_waiting))
                     poke();
+                else
+                    pause_patrol(&helper_quits, ASK_NS);  // it is awake, and will ask
                 break;
             }
             if (watch_ms < LONGEST_WATCH_MS)
                 watch_ms *= 2;
         } while (LOAD(asked_ns) == asked && !LOAD(is_idle));
+        STORE(helper_watches, 0);
     }
     return NULL;
 }
@@ -215,6 +245,7 @@ int pt_unwatch(int fd)
 int pt_set_timer(long deadline_ns)
 {
     struct itimerspec spec = {{0, 0}, {deadline_ns / 1000000000, deadline_ns % 1000000000}};
+    STORE(timer_ns, deadline_ns);
     return timerfd_settime(timer_fd, TFD_TIMER_ABSTIME, &spec, NULL) < 0 ? -errno : 0;
 }
 
@@ -238,7 +269,9 @@ static int start_events(void)
 
     kernel_pid = getpid();
     kernel_tid = (pid_t)syscall(SYS_gettid);
-    is_waiting = is_idle = event_is_due = helper_sleeps = helper_quits = helper_runs = 0;
+    is_waiting = is_idle = event_is_due = 0;
+    helper_sleeps = helper_hurries = helper_watches = helper_quits = helper_runs = 0;
+    timer_ns = 0;
     due_count = -1;
     watched_epoll = epoll_create1(EPOLL_CLOEXEC);
     helper_epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -282,6 +315,8 @@ static void stop_events(void)
         STORE(helper_quits, 1);
         STORE(helper_sleeps, 0);
         futex(&helper_quits, FUTEX_WAKE_PRIVATE, 1, NULL);
+        STORE(helper_hurries, 1);
+        futex(&helper_hurries, FUTEX_WAKE_PRIVATE, 1, NULL);
         futex(&helper_sleeps, FUTEX_WAKE_PRIVATE, 1, NULL);
         eventfd_write(helper_wake, 1);
         pthread_join(helper_thread, NULL);
