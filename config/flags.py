@@ -139,7 +139,7 @@ FLAGS = (
     Flag(
         "network",
         CHOICE,
-        "none",
+        "sandbox",
         "Network of the container: the interfaces of its network namespace on a network stack "
         "of its own, or the loopback device alone.",
         rule=TIGHTEN,
@@ -254,7 +254,7 @@ class Config:
         self.strace = False
         self.strace_syscalls = ""
         self.platform = "ptrace"
-        self.network = "none"
+        self.network = "sandbox"
         self.keep_host_addresses = ""
         self.gso = True
         self.software_gso = True

@@ -25,7 +25,7 @@ def test_values_are_checked():
     for name, value in (("debug", "yes"), ("network", "x"), ("log", "a\0"), ("nosuch", "1")):
         with pytest.raises(FlagError):
             config.set(name, value)
-    assert config.changed() == {"debug": True}
+    assert config.changed() == {"debug": True, "network": "none"}
 
 
 def test_go_reads_these_as_truth():
