@@ -101,6 +101,7 @@ class HostSocket(Socket):
         if isinstance(self.inode, AnonInode):
             self.inode.number = self.number
         self._is_watched = False
+        network.sockets += 1
 
     def watch(self) -> None:
         """Be told by the host's epoll from now on; also of what is there already."""
@@ -113,6 +114,7 @@ class HostSocket(Socket):
         if self._is_watched:
             self.network.platform.unwatch(self.host_fd_number)
         hostfiles.close(self.host_fd_number)
+        self.network.sockets -= 1
 
     # Names and connections.
 
@@ -147,6 +149,7 @@ class HostSocket(Socket):
         return 0
 
     def try_accept(self, task: Task, flags: int) -> Socket | None:
+        self.network.check_room()
         host_fd = CALLS.accept(self.host_fd_number)
         if host_fd < 0:
             self.watch()
