@@ -24,7 +24,7 @@ _STOP_S = 20.0
 
 
 class Daemon:
-    """A running dockerd with runtimes of ours: `runsc`, `runsc-args` and `runsc-net`."""
+    """A running dockerd with runtimes of ours: `runsc`, `runsc-args`, `runsc-net`, `runsc-host`."""
 
     def __init__(self) -> None:
         SCRATCH.mkdir(parents=True, exist_ok=True)
@@ -59,6 +59,7 @@ class Daemon:
         runtimes = {
             "runsc": {"path": str(RUNSC)},
             "runsc-net": {"path": str(RUNSC), "runtimeArgs": ["--network=sandbox"]},
+            "runsc-host": {"path": str(RUNSC), "runtimeArgs": ["--network=host"]},
             "runsc-args": {
                 "path": str(RUNSC),
                 "runtimeArgs": ["--debug", f"--debug-log={self.debug_logs}/"],
