@@ -49,7 +49,6 @@ from sentry.socket.host_options import (
     SENDABLE,
     SET,
 )
-from sentry.socket.in_flight import IN_FLIGHT
 from sentry.vfs.caller import Caller
 from sentry.vfs.file import (
     O_NONBLOCK,
@@ -184,12 +183,7 @@ class HostSocket(Socket):
         if flags & abi.MSG_FASTOPEN:
             raise SysError(EOPNOTSUPP)
         control = sendable_control(message)
-        done = self.send(source, address, control, flags & SEND_FLAGS)
-        if message.rights:
-            # No message of the internet carries them; Linux takes no notice either.
-            IN_FLIGHT.drop(message.rights)
-            message.rights = []
-        return done
+        return self.send(source, address, control, flags & SEND_FLAGS)
 
     def send(self, source: Source, address: bytes, control: bytes, flags: int) -> int | None:
         """Send a message, or of a stream as much as there is room for."""
