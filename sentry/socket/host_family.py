@@ -24,6 +24,7 @@ def new_host_socket(
         _check_raw(task, network, protocol)
     else:
         protocol = _checked_protocol(task, network, family, kind, protocol)
+    network.check_room()
     host_fd = CALLS.socket(family, kind, protocol)
     made = HostSocket(task, network, family, kind, protocol, host_fd)
     made.flags |= flags

@@ -137,6 +137,7 @@ def new_host_netlink(
     """Return a new socket of AF_NETLINK on the host's stack."""
     if protocol != abi.NETLINK_ROUTE:
         raise SysError(EPROTONOSUPPORT)
+    network.check_room()
     host_fd = CALLS.socket(abi.AF_NETLINK, kind, protocol)
     made = HostNetlinkSocket(task, network, kind, host_fd)
     made.flags |= flags

@@ -11,7 +11,7 @@ from mypy_extensions import mypyc_attr
 
 from sentry.abi import ioctl as abi_ioctl
 from sentry.abi import socket as abi
-from sentry.abi.errno import EACCES, EPERM
+from sentry.abi.errno import EACCES, ENFILE, EPERM
 from sentry.errors import SysError
 from sentry.kernel.kernel import Kernel
 from sentry.kernel.network import Network
@@ -90,7 +90,15 @@ class HostNetwork(Network):
         self.allows_raw = allows_raw  # --net-raw
         self._settings = settings
         self.own_texts: dict[bytes, OwnText] = {}
+        self.sockets = 0  # that guests have of the host
+        # The sandbox needs descriptors itself: for files, stubs, and the control socket.
+        self._sockets_max = hostfiles.descriptor_limit() // 2
         self._query_fd = -1
+
+    def check_room(self) -> None:
+        """Raise SysError(ENFILE) if guests have as many of the host's sockets as they may."""
+        if self.sockets >= self._sockets_max:
+            raise SysError(ENFILE)
 
     def query_fd(self) -> int:
         """Return a socket of the host's to ask about interfaces with."""

@@ -49,7 +49,6 @@ from sentry.socket.host_options import (
     SENDABLE,
     SET,
 )
-from sentry.socket.in_flight import IN_FLIGHT
 from sentry.vfs.caller import Caller
 from sentry.vfs.file import (
     O_NONBLOCK,
@@ -101,6 +100,7 @@ class HostSocket(Socket):
         if isinstance(self.inode, AnonInode):
             self.inode.number = self.number
         self._is_watched = False
+        network.sockets += 1
 
     def watch(self) -> None:
         """Be told by the host's epoll from now on; also of what is there already."""
@@ -113,6 +113,7 @@ class HostSocket(Socket):
         if self._is_watched:
             self.network.platform.unwatch(self.host_fd_number)
         hostfiles.close(self.host_fd_number)
+        self.network.sockets -= 1
 
     # Names and connections.
 
@@ -147,6 +148,7 @@ class HostSocket(Socket):
         return 0
 
     def try_accept(self, task: Task, flags: int) -> Socket | None:
+        self.network.check_room()
         host_fd = CALLS.accept(self.host_fd_number)
         if host_fd < 0:
             self.watch()
@@ -181,12 +183,7 @@ class HostSocket(Socket):
         if flags & abi.MSG_FASTOPEN:
             raise SysError(EOPNOTSUPP)
         control = sendable_control(message)
-        done = self.send(source, address, control, flags & SEND_FLAGS)
-        if message.rights:
-            # No message of the internet carries them; Linux takes no notice either.
-            IN_FLIGHT.drop(message.rights)
-            message.rights = []
-        return done
+        return self.send(source, address, control, flags & SEND_FLAGS)
 
     def send(self, source: Source, address: bytes, control: bytes, flags: int) -> int | None:
         """Send a message, or of a stream as much as there is room for."""

@@ -322,6 +322,10 @@ def _sendmsg(task: Task, fd: int, sock: Socket, at: int, flags: int) -> int:
     message = Message(b"")
     if header.control_len and task.call.done == 0:
         read_control(task, header, message)
+        if message.rights and sock.family != abi.AF_UNIX:
+            # No other message carries them; Linux takes no notice (__sock_cmsg_send).
+            IN_FLIGHT.drop(message.rights)
+            message.rights = []
     source = gather(task.memory, _skip(segments, task.call.done))
     held = message.rights
     try:

@@ -62,6 +62,7 @@ class Daemon:
             "runsc": {"path": str(RUNSC)},
             "runsc-net": {"path": str(RUNSC), "runtimeArgs": ["--network=sandbox"]},
             "runsc-raw": {"path": str(RUNSC), "runtimeArgs": ["--network=sandbox", "--net-raw"]},
+            "runsc-host": {"path": str(RUNSC), "runtimeArgs": ["--network=host"]},
             "runsc-args": {
                 "path": str(RUNSC),
                 "runtimeArgs": ["--debug", f"--debug-log={self.debug_logs}/"],

@@ -27,7 +27,13 @@ def ask(docker, runtime, address, *flags):
 
 @pytest.mark.parametrize(
     ("server", "client"),
-    [("runsc-net", "runc"), ("runc", "runsc-net"), ("runsc-net", "runsc-net")],
+    [
+        ("runsc-net", "runc"),
+        ("runc", "runsc-net"),
+        ("runsc-net", "runsc-net"),
+        ("runsc-host", "runc"),
+        ("runsc-net", "runsc-host"),
+    ],
 )
 def test_containers_of_one_bridge_talk(docker, server, client):
     name, address = serve(docker, server)
@@ -98,3 +104,30 @@ def test_a_second_sandbox_in_a_namespace_is_refused(docker):
     assert done.status == 125
     assert "the interfaces of the network namespace are those of container" in done.err
     assert ask(docker, "runc", address) == f"hello from {name}\n"
+
+
+def test_names_of_a_network_are_resolved_on_the_hosts_stack(docker):
+    """Docker's resolver listens in the namespace of the container, at 127.0.0.11."""
+    docker.ok("network", "create", "own")
+    try:
+        name, _ = serve(docker, "runc", "--network", "own")
+        assert ask(docker, "runsc-host", name, "--network", "own") == f"hello from {name}\n"
+        docker.ok("rm", "-f", name)
+    finally:
+        docker.ok("network", "rm", "own")
+
+
+def test_the_hosts_network(docker):
+    """`--network host`: two containers share the loopback device, and see the bridge."""
+    name = docker.name()
+    words = ["run", "-d", "--runtime", "runc", "--name", name, "--network", "host"]
+    docker.ok(*words, "busybox", "sh", "-c", SERVER.replace("$HOSTNAME", "the host"))
+    answer = ask(docker, "runsc-host", "127.0.0.1", "--network", "host")
+    assert answer == "hello from the host\n"
+    seen = [
+        docker.ok("run", "--rm", "--runtime", runtime, "--network", "host", *words)
+        for words in (["busybox", "ip", "addr"], ["busybox", "ip", "route"])
+        for runtime in ("runsc-host", "runc")
+    ]
+    assert "docker0" in seen[0]
+    assert (seen[0], seen[2]) == (seen[1], seen[3])

@@ -198,6 +198,28 @@ def test_privileged_ports_need_the_capability(on_host: Runtime, debian_rootfs: P
         assert bundle.run().out == "13\n" * 4
 
 
+def test_sockets_leave_descriptors_to_the_sandbox(on_host: Runtime, debian_rootfs: Path) -> None:
+    """A guest cannot take all descriptors that the sandbox may have; closing gives them back."""
+    code = (
+        "import errno, socket\n"
+        "for _ in range(2):\n"
+        "    sockets = []\n"
+        "    try:\n"
+        "        while len(sockets) < 300: sockets.append(socket.socket())\n"
+        "    except OSError as error: print(errno.errorcode[error.errno], len(sockets))\n"
+        "    for sock in sockets: sock.close()\n"
+        "listener = socket.create_server(('127.0.0.1', 0))\n"
+        "held = [socket.create_connection(listener.getsockname()) for _ in range(100)]\n"
+        "try:\n"
+        "    while True: held.append(listener.accept()[0])\n"
+        "except OSError as error: print(errno.errorcode[error.errno], len(held))\n"
+        "print(open('/etc/hostname').read() != '')\n"
+    )
+    prlimit = Runtime(on_host.state, ["prlimit", "--nofile=400:400", *on_host.command])
+    done = run_in(prlimit, debian_rootfs, ["python3", "-c", code])
+    assert done.out == "ENFILE 200\nENFILE 200\nENFILE 199\nTrue\n", done.describe()
+
+
 def test_lingering_does_not_stop_the_sandbox(on_host: Runtime) -> None:
     """close(2) of a socket with data that nobody takes: the host would wait for a minute."""
     code = (

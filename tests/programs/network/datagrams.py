@@ -208,6 +208,22 @@ def libc_batches(sock, sender):
     print([event for _, event in poll.poll(0)], os.read(sock.fileno(), 10), sock.recv(10))
 
 
+def descriptors():
+    """What only sockets of AF_UNIX carry is taken no notice of, and held by nobody."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    stream = socket.create_connection(listener.getsockname())
+    sock = bound()
+    sock.connect(sock.getsockname())
+    for sender in (sock, stream):
+        reader, writer = os.pipe()
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack("i", writer))]
+        attempt("rights", sender.sendmsg, [b"x"], rights)
+        os.close(writer)
+        os.set_blocking(reader, False)
+        attempt("end of the pipe", os.read, reader, 10)
+    print(sock.recvmsg(10, 100)[:2])
+
+
 for test in (
     basics,
     truncation,
@@ -219,6 +235,7 @@ for test in (
     error_queue,
     corked,
     blocking,
+    descriptors,
 ):
     print(f"-- {test.__name__}")
     test()
