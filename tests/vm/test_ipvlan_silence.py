@@ -16,11 +16,6 @@ from tests.vm.lan import INNER4, Lan, lan
 
 VNET_HEADER = 10
 
-L3S = (
-    'interface "net1": ipvlan mode l3s is not supported: packets from the master never reach a '
-    "packet socket on the slave; use ipvlan l2 or l3, macvlan, veth, or host networking"
-)
-
 
 @pytest.fixture(params=["ipvlan l2", "ipvlan l2 private", "ipvlan l3", "ipvtap l2"])
 def net(request: pytest.FixtureRequest) -> Iterator[Lan]:
@@ -109,15 +104,6 @@ def drain(wire: socket.socket) -> list[bytes]:
             found.append(wire.recv(65536)[VNET_HEADER:])
         except BlockingIOError:
             return found
-
-
-def test_mode_l3s_is_refused() -> None:
-    with lan("l3s") as net:
-        before = snapshot(net.inner)
-        with pytest.raises(RunscError) as raised, network.Entered(net.inner.path) as entered:
-            network.take(entered, [], lambda _: None)
-        assert str(raised.value) == L3S
-        assert snapshot(net.inner) == before
 
 
 def test_a_slave_without_address_is_refused() -> None:
