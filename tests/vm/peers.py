@@ -102,7 +102,10 @@ class Sniffer:
             except BlockingIOError:
                 return found
 
-    def close(self) -> None:
+    def __enter__(self) -> "Sniffer":
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._wire.close()
 
 

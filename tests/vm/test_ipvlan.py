@@ -39,7 +39,12 @@ L3S = (
 
 Make = Callable[..., Bundle]
 
-SERVE = "nc -ll -p 7000 -e cat & echo ready; nc -l -p 7001 -e true < /dev/null"
+# Servers on port 7000, which echoes, and 7001, which ends the container: "ready" when both listen.
+SERVE = (
+    "nc -ll -p 7000 -e cat & nc -l -p 7001 -e true < /dev/null & last=$!; "
+    "until [ $(cat /proc/net/tcp /proc/net/tcp6 | grep -c ':1B5[89] ') = 2 ]; do sleep 0.2; done; "
+    "echo ready; wait $last"
+)
 
 
 @pytest.fixture
@@ -69,9 +74,14 @@ def test_a_container_on_an_ipvlan_and_a_bridge(
     runtime: Runtime, make_container: Make, tmp_path: Path, mode: str
 ) -> None:
     capture = tmp_path / "box.pcapng"
-    with lan(mode, bridge=True) as net, Capitals(net.outer) as outer, Capitals(net.node) as node:
+    with (
+        lan(mode, bridge=True) as net,
+        Capitals(net.outer) as outer,
+        Capitals(net.node) as node,
+        Sniffer(net.outer, "wire") as wire,
+        Sniffer(net.node, "port") as bridge,
+    ):
         before, counters = net.inner.snapshot(), host_counters(net.inner)
-        wire, bridge = Sniffer(net.outer, "wire"), Sniffer(net.node, "port")
         script = "".join(map(ping, (OUTER4, OUTER6, NODE4, NODE6)))
         script += "".join(say(address, outer.port) for address in (OUTER4, OUTER6))
         script += "".join(say(address, node.port) for address in (NODE4, NODE6))
@@ -94,8 +104,6 @@ def test_a_container_on_an_ipvlan_and_a_bridge(
             assert host_counters(net.inner) == counters
             talk(net.outer, INNER4, 7001, b"")
             box.wait()
-        wire.close()
-        bridge.close()
         assert (outer.peers, node.peers) == ([INNER4, INNER6], [BRIDGED4, BRIDGED6])
         assert net.inner.snapshot() == before
         # Every frame is the container's own, but those that the host may still send.
