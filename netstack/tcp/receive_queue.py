@@ -113,10 +113,11 @@ class ReceiveQueue:
     def give_back(self, data: bytes) -> None:
         """Put bytes that were read last back to the front."""
         self.size += len(data)
-        if self._offset:
-            data += self._chunks.popleft()[self._offset :]
-            self._offset = 0
+        if self._chunks:
+            self._starts[0] = self._offset
         self._chunks.appendleft(data)
+        self._starts.appendleft(0)
+        self._offset = 0
 
     def peek(self, limit: int, skip: int = 0) -> bytes:
         """Return up to `limit` bytes behind the first `skip`, and leave them there."""

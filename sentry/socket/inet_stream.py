@@ -247,10 +247,17 @@ class StreamSocket(InetSocket):
                 size = 0
                 for piece in pieces:
                     size += len(piece)
-                done = sink.put_all(pieces)
+                done = 0
+                try:
+                    done = sink.put_all(pieces)
+                finally:
+                    if done < size:  # what its memory does not take is still to be read
+                        endpoint.give_back(b"".join(pieces)[done:])
                 total += done
                 if done < size or sink.room == 0 or endpoint.unread() <= 0:
                     return total
+                if endpoint.is_at_mark():
+                    return total  # a read does not cross the mark (tcp(7))
         except NetError as error:
             if total:
                 return total
@@ -273,7 +280,7 @@ class StreamSocket(InetSocket):
                 data = endpoint.read(limit, peek=peek, skip=total if peek else 0)
                 if not data:
                     return total or (None if data is None else 0)
-                done = self._copy_out(sink, data, flags)
+                done = len(data) if flags & abi.MSG_TRUNC else sink.put(data)
                 total += done
                 if done < len(data) or sink.room == 0 or flags & abi.MSG_TRUNC:
                     return total
@@ -287,18 +294,6 @@ class StreamSocket(InetSocket):
             raise as_sys_error(error) from None
         finally:
             self.stack.flush()
-
-    def _copy_out(self, sink: Sink, data: bytes, flags: int) -> int:
-        """Give bytes to the reader; what its memory does not take is still to be read."""
-        if flags & abi.MSG_TRUNC:
-            return len(data)
-        done = 0
-        try:
-            done = sink.put(data)
-        finally:
-            if done < len(data) and not flags & abi.MSG_PEEK:
-                self.endpoint.give_back(data[done:])
-        return done
 
     def is_at_mark(self) -> bool:
         return self.endpoint.is_at_mark()

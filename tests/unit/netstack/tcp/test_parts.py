@@ -78,6 +78,10 @@ def test_receive_queue(seed: int) -> None:
                 assert queue.read(limit) == data[:limit]
             else:
                 assert b"".join(queue.read_pieces(limit)) == data[:limit]
+            kept = pick.randrange(min(limit, len(data)) + 1)
+            if pick.random() < 0.3 and kept:
+                queue.give_back(data[min(limit, len(data)) - kept : limit])
+                limit -= kept + max(limit - len(data), 0)
             data = data[limit:]
         assert queue.size == len(data)
 
