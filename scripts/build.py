@@ -199,6 +199,7 @@ def build_tree() -> None:
     """Bring build/compiled up to date."""
     build_extensions()
     every = sources()
+    manifest = times_of(every)  # as they were before: what changes meanwhile is stale
     scripts = [Path(__file__).resolve(), ROOT / "setup.py"]
     compiled = [path for path in every if path.relative_to(ROOT).parts[0] in COMPILED]
     native_key = digest_of_files(
@@ -209,6 +210,9 @@ def build_tree() -> None:
     stamp = TREE / "key"
     if not stamp.is_file() or stamp.read_text() != key:
         native = build_native(native_key)
+        if times_of(every) != manifest:
+            (native / "key").unlink()
+            raise SystemExit("build: sources changed while they were compiled; build again")
         fresh = BUILD / "compiled.new"
         shutil.rmtree(fresh, ignore_errors=True)
         copy_packages(fresh)
@@ -217,7 +221,7 @@ def build_tree() -> None:
         shutil.rmtree(TREE, ignore_errors=True)
         fresh.rename(TREE)
         say(f"{TREE.relative_to(ROOT)} is up to date")
-    write_manifest(every)
+    write_manifest(manifest)
 
 
 def copy_packages(tree: Path) -> None:
@@ -235,11 +239,15 @@ def compile_bytecode(path: Path, shown: str) -> None:
     py_compile.compile(str(path), dfile=shown, doraise=True, invalidation_mode=mode)
 
 
-def write_manifest(paths: list[Path]) -> None:
-    """Write what bin/runsc compares: each source's time in nanoseconds and name."""
-    lines = [f"{path.stat().st_mtime_ns} {path.relative_to(ROOT)}\n" for path in paths]
+def times_of(paths: list[Path]) -> str:
+    """Return what bin/runsc compares: each source's time in nanoseconds and name."""
+    return "".join(f"{path.stat().st_mtime_ns} {path.relative_to(ROOT)}\n" for path in paths)
+
+
+def write_manifest(text: str) -> None:
+    """Say which sources the compiled tree is made of."""
     fresh = TREE / "manifest.new"
-    fresh.write_text("".join(lines))
+    fresh.write_text(text)
     fresh.rename(TREE / "manifest")
 
 
