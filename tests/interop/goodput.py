@@ -84,7 +84,7 @@ def arguments() -> argparse.Namespace:
 def flows_for(loss: float, rtt_ms: float) -> int:
     """Return how many flows bring `TOTAL` by Reno's response function, as CUBIC's do here."""
     one = 1.2 / loss**0.5 * SEGMENT / (rtt_ms / 1000)
-    return max(1, min(round(TOTAL / one), 16))
+    return max(2, min(round(TOTAL / one), 16))
 
 
 def measure(
