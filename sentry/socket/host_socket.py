@@ -24,7 +24,7 @@ from sentry.abi.errno import (
     EOPNOTSUPP,
     EPERM,
 )
-from sentry.abi.ioctl import SIOCINQ
+from sentry.abi.ioctl import SIOCATMARK, SIOCINQ
 from sentry.abi.poll import EPOLLET
 from sentry.errors import SysError
 from sentry.fs.anon import AnonInode
@@ -254,6 +254,11 @@ class HostSocket(Socket):
     def take_error(self) -> int:
         value = CALLS.get_option(self.host_fd_number, abi.SOL_SOCKET, abi.SO_ERROR, 4)
         return int.from_bytes(value, "little")
+
+    def is_at_mark(self) -> bool:
+        if self.kind != abi.SOCK_STREAM:
+            return False
+        return any(CALLS.ioctl(self.host_fd_number, SIOCATMARK, bytes(4)))
 
     def ioctl(self, caller: Caller, request: int, argument: int) -> int:
         if request == SIOCINQ or request in NUMBER_REQUESTS:
