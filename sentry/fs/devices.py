@@ -59,7 +59,7 @@ class ZeroFile(NullFile):
     def try_read(self, sink: Sink) -> int | None:
         done = 0
         while sink.room:
-            count = sink.put(_ZEROES if sink.room >= CHUNK else bytes(sink.room))
+            count = sink.put(_ZEROES if sink.room >= CHUNK else _ZEROES[: sink.room])
             done += count
             if count == 0:
                 break

@@ -51,6 +51,12 @@ STAT_SIZE: Final = 144
 _STAT: Final = Struct("<QQQIII4xQqqq6q24x")
 _stat_buffer: Final = ffi.buffer(lib.pt_stat_buffer(), STAT_SIZE)
 _ENOENT: Final = 2
+_EBADF: Final = 9
+# Bound once: each look into the extension costs as much as a call.
+_close: Final = lib.pt_close
+_open_at: Final = lib.pt_open_at
+_stat_at: Final = lib.pt_stat_at
+_stat_fd: Final = lib.pt_stat_fd
 
 
 class HostStat:
@@ -74,6 +80,7 @@ class HostStat:
 
 
 _PATH_FLAGS: Final = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+_OPEN_FLAGS: Final = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 _LIST_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
@@ -92,10 +99,10 @@ def open_directory(path: bytes) -> int:
 
 def open_subdirectory(dir_fd: int, name: bytes) -> int:
     """Return a descriptor for a directory, good for naming what is in it only."""
-    try:
-        return os.open(name, _PATH_FLAGS | os.O_DIRECTORY, dir_fd=dir_fd)
-    except OSError as error:
-        raise SysError(error.errno or 5) from None
+    host_fd = _open_at(dir_fd, name, _PATH_FLAGS | os.O_DIRECTORY, 0)
+    if host_fd < 0:
+        raise SysError(-host_fd)
+    return host_fd
 
 
 def open_file(dir_fd: int, name: bytes, flags: int, mode: int = 0) -> int:
@@ -104,25 +111,21 @@ def open_file(dir_fd: int, name: bytes, flags: int, mode: int = 0) -> int:
     Never sleeps for a FIFO that somebody put there (O_NONBLOCK means nothing
     to regular files).
     """
-    flags |= os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
-    try:
-        return os.open(name, flags, mode, dir_fd=dir_fd)
-    except OSError as error:
-        raise SysError(error.errno or 5) from None
+    host_fd = _open_at(dir_fd, name, flags | _OPEN_FLAGS, mode)
+    if host_fd < 0:
+        raise SysError(-host_fd)
+    return host_fd
 
 
 def close(host_fd: int) -> None:
     """Close a descriptor; errors of closing are of no use to anybody."""
-    try:
-        os.close(host_fd)
-    except OSError as error:
-        if error.errno == 9:
-            raise
+    if _close(host_fd) == -_EBADF:
+        raise OSError(_EBADF, f"descriptor {host_fd} is not open")
 
 
 def stat_image_at(dir_fd: int, name: bytes) -> bytes | None:
     """Return the host's struct stat of a name in a directory; None without one, follows nothing."""
-    error = lib.pt_stat_at(dir_fd, name)
+    error = _stat_at(dir_fd, name)
     if error < 0:
         if error == -_ENOENT:
             return None
@@ -132,7 +135,7 @@ def stat_image_at(dir_fd: int, name: bytes) -> bytes | None:
 
 def stat_image_of(host_fd: int) -> bytes:
     """Return the host's struct stat of what a descriptor refers to."""
-    error = lib.pt_stat_fd(host_fd)
+    error = _stat_fd(host_fd)
     if error < 0:
         raise SysError(-error)
     return _stat_buffer[:STAT_SIZE]

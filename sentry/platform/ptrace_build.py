@@ -73,6 +73,8 @@ int pt_allocate(int fd, int mode, long offset, long length);
 char *pt_stat_buffer(void);
 int pt_stat_at(int dir_fd, const char *name);
 int pt_stat_fd(int fd);
+int pt_open_at(int dir_fd, const char *name, int flags, unsigned mode);
+int pt_close(int fd);
 int pt_rename(int old_dir_fd, const char *old_name, int dir_fd, const char *name, unsigned flags);
 """)
 ffibuilder.set_source(

@@ -49,7 +49,8 @@ from sentry.vfs.special import REGISTRY
 
 _HOST_OPEN_FLAGS: Final = O_ACCMODE | O_APPEND | O_TRUNC | O_DSYNC | O_SYNC | O_NOATIME
 _USER_XATTR: Final = b"user."
-_DEVICE_AND_MODE: Final = Struct("<Q16xIII")  # st_dev, st_mode, st_uid, st_gid of struct stat
+# st_dev, st_mode, st_uid, st_gid of struct stat
+_unpack_device_and_mode: Final = Struct("<Q16xIII").unpack_from
 
 
 class HostTree:
@@ -58,6 +59,7 @@ class HostTree:
     def __init__(self, host_device: int, device: int, *, is_exclusive: bool) -> None:
         self.is_exclusive = is_exclusive
         self._devices: dict[int, int] = {host_device: device}
+        self._images: dict[int, bytes] = {}  # as `_devices`, as struct stat has the guest's
 
     def device_of(self, host_device: int) -> int:
         """Return the guest's st_dev for a host st_dev: a tree may span host file systems."""
@@ -66,6 +68,14 @@ class HostTree:
             device = NUMBERS.new_device()
             self._devices[host_device] = device
         return device
+
+    def device_image(self, host_device: int) -> bytes:
+        """Return the first field of the guest's struct stat for a host st_dev."""
+        image = self._images.get(host_device)
+        if image is None:
+            image = self.device_of(host_device).to_bytes(8, "little")
+            self._images[host_device] = image
+        return image
 
 
 class DirectoryPool:
@@ -212,8 +222,8 @@ class HostInode(Inode):
 
     def image_from_host(self, image: bytes) -> bytes:
         """As `from_host`, for the guest's struct stat: the host's with another st_dev."""
-        device, self._mode, self._uid, self._gid = _DEVICE_AND_MODE.unpack_from(image)
-        return self._tree.device_of(device).to_bytes(8, "little") + image[8:]
+        device, self._mode, self._uid, self._gid = _unpack_device_and_mode(image)
+        return self._tree.device_image(device) + image[8:]
 
     def from_host(self, found: HostStat) -> Attributes:
         """Return the guest's view of what the host tells; remember what checks need."""

@@ -23,6 +23,16 @@ ADDRESS_LIMIT: Final = 1 << 64
 MAPS_CHUNK: Final = 65536
 
 
+# Bound once: these are the hot path, and each look into the extension costs as much as a call.
+_read: Final = lib.pt_read
+_read_from_host: Final = lib.pt_read_from_host
+_read_string: Final = lib.pt_read_string
+_stage: Final = lib.pt_stage
+_write: Final = lib.pt_write
+_write_staged: Final = lib.pt_write_staged
+_write_to_host: Final = lib.pt_write_to_host
+
+
 class Reservation:
     """The addresses that every stub keeps from its guest, and that are not the guest's memory."""
 
@@ -64,7 +74,7 @@ class PtraceMemory(GuestMemory):
         if size <= BUFFER_SIZE:
             if size <= 0:
                 return b""
-            if address + size > ADDRESS_LIMIT or lib.pt_read(self.tid, address, size) != size:
+            if address + size > ADDRESS_LIMIT or _read(self.tid, address, size) != size:
                 raise SysError(EFAULT)
             return self.buffer[:size]
         data = self.read_upto(address, size)
@@ -79,7 +89,7 @@ class PtraceMemory(GuestMemory):
         done = 0
         while done < size and address + done < ADDRESS_LIMIT:
             piece = min(size - done, BUFFER_SIZE, ADDRESS_LIMIT - address - done)
-            count = lib.pt_read(self.tid, address + done, piece)
+            count = _read(self.tid, address + done, piece)
             if count <= 0:
                 break
             pieces.append(self.buffer[:count])
@@ -94,14 +104,14 @@ class PtraceMemory(GuestMemory):
         size = len(data)
         if not size:
             return
-        if address + size > ADDRESS_LIMIT or lib.pt_write(self.tid, address, data, size) != size:
+        if address + size > ADDRESS_LIMIT or _write(self.tid, address, data, size) != size:
             raise SysError(EFAULT)
 
     def write_upto(self, address: int, data: bytes) -> int:
         size = min(len(data), ADDRESS_LIMIT - address)
         if size <= 0:
             return 0
-        count = lib.pt_write(self.tid, address, data, size)
+        count = _write(self.tid, address, data, size)
         if count <= 0:
             raise SysError(EFAULT)
         return count
@@ -117,32 +127,32 @@ class PtraceMemory(GuestMemory):
             if end > BUFFER_SIZE:
                 return self.write_upto(address, b"".join(pieces))
             if isinstance(piece, bytes):
-                lib.pt_stage(size, piece, len(piece))
+                _stage(size, piece, len(piece))
             else:
-                lib.pt_stage(size, ffi.from_buffer(piece), len(piece))
+                _stage(size, ffi.from_buffer(piece), len(piece))
             size = end
         size = min(size, ADDRESS_LIMIT - address)
         if size <= 0:
             return 0
-        count = lib.pt_write_staged(self.tid, address, size)
+        count = _write_staged(self.tid, address, size)
         if count <= 0:
             raise SysError(EFAULT)
         return count
 
     def read_cstring(self, address: int, limit: int) -> bytes:
-        length = lib.pt_read_string(self.tid, address, limit)
+        length = _read_string(self.tid, address, limit)
         if length < 0:
             raise SysError(self._errno(length))
         return self.buffer[:length]
 
     def read_from_host(self, host_fd: int, address: int, size: int, offset: int) -> int:
-        count = lib.pt_read_from_host(self.tid, host_fd, address, size, offset)
+        count = _read_from_host(self.tid, host_fd, address, size, offset)
         if count < 0:
             raise SysError(self._errno(count))
         return count
 
     def write_to_host(self, host_fd: int, address: int, size: int, offset: int) -> int:
-        count = lib.pt_write_to_host(self.tid, host_fd, address, size, offset)
+        count = _write_to_host(self.tid, host_fd, address, size, offset)
         if count < 0:
             raise SysError(self._errno(count))
         return count

@@ -39,6 +39,10 @@ STOP: Final = Struct("<ii9Q")  # struct pt_stop, native/stops.c
 SIGINFO_OFFSET: Final = 80
 SIGINFO_SIZE: Final = 128
 STOP_SIZE: Final = SIGINFO_OFFSET + SIGINFO_SIZE
+# Bound once, as they are used for every stop.
+_unpack_stop: Final = STOP.unpack_from
+_wait: Final = lib.pt_wait
+_resume: Final = lib.pt_resume
 
 
 def open_schedstat(proc_fd: int) -> int:
@@ -90,7 +94,7 @@ class PtracePlatform(Platform):
             return
         pending = self.pending
         if pending is not None:
-            lib.pt_resume(pending.host_tid, pending.action, pending.result)
+            _resume(pending.host_tid, pending.action, pending.result)
         self.placement.before_resume(thread)
         if thread.state == PAST_CALL and thread.saved is not None:
             lib.pt_set_registers(thread.host_tid, thread.saved)
@@ -105,10 +109,10 @@ class PtracePlatform(Platform):
         while True:
             thread = self.pending
             if thread is None:
-                kind = lib.pt_wait(0, 0, 0, table.running)
+                kind = _wait(0, 0, 0, table.running)
             else:
                 self.pending = None
-                kind = lib.pt_wait(thread.host_tid, thread.action, thread.result, table.running)
+                kind = _wait(thread.host_tid, thread.action, thread.result, table.running)
             if kind == STOP_HOST_EVENT or kind == STOP_NONE:
                 return kind
             kind = self._take_stop(kind)
@@ -116,7 +120,7 @@ class PtracePlatform(Platform):
                 return kind
 
     def _take_stop(self, kind: int) -> int:
-        _, tid, number, a0, a1, a2, a3, a4, a5, ip, sp = STOP.unpack_from(self.stop)
+        _, tid, number, a0, a1, a2, a3, a4, a5, ip, sp = _unpack_stop(self.stop)
         thread = self.table.by_tid.get(tid)
         if thread is None:
             return self._take_unknown(kind, tid)

@@ -20,6 +20,21 @@ int pt_stat_fd(int fd)
     return fstat(fd, &stat_result) ? -errno : 0;
 }
 
+int pt_open_at(int dir_fd, const char *name, int flags, unsigned mode)
+{
+    int fd;
+    do
+        fd = openat(dir_fd, name, flags, mode);
+    while (fd < 0 && errno == EINTR);
+    return fd < 0 ? -errno : fd;
+}
+
+/* Not again after EINTR: the descriptor is gone then (close(2)). */
+int pt_close(int fd)
+{
+    return close(fd) ? -errno : 0;
+}
+
 int pt_allocate(int fd, int mode, long offset, long length)
 {
     return fallocate(fd, mode, offset, length) ? -errno : 0;

@@ -370,3 +370,9 @@ def test_random_declarations_compile_to_their_meaning() -> None:
         for _ in range(60):
             arguments = tuple(chosen.choice(values) for _ in range(6))
             assert verdict(program, 16, arguments) == expected(call, arguments)
+
+
+def test_ptrace_is_looked_for_first(program: list[bpf.Instruction]) -> None:
+    """The kernel asks the filter at each of the four that a guest's call takes."""
+    compared = [k for code, _, _, k in program if code == 0x15]  # BPF_JMP | BPF_JEQ | BPF_K
+    assert number_of("ptrace") in compared[:4]

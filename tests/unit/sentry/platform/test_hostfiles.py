@@ -59,3 +59,35 @@ def test_errors_are_the_hosts(directory: Path) -> None:
         assert caught.value.errno == 20  # ENOTDIR
     finally:
         os.close(fd)
+
+
+def test_open_file_opens_what_it_is_and_nothing_else(directory: Path) -> None:
+    dir_fd = os.open(directory, os.O_PATH)
+    try:
+        host_fd = hostfiles.open_file(dir_fd, b"new", os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o640)
+        assert os.fstat(host_fd).st_mode & 0o777 == 0o640 & ~current_umask()
+        assert not os.get_inheritable(host_fd)
+        hostfiles.close(host_fd)
+        for name, errno in ((b"link", 40), (b"missing", 2), (b"n" * 256, 36)):
+            with pytest.raises(SysError) as raised:
+                hostfiles.open_file(dir_fd, name, os.O_RDONLY)
+            assert raised.value.errno == errno
+        with pytest.raises(SysError) as raised:
+            hostfiles.open_subdirectory(dir_fd, b"file")
+        assert raised.value.errno == 20
+    finally:
+        os.close(dir_fd)
+
+
+def test_closing_what_is_not_open_is_a_bug_of_ours() -> None:
+    reading, writing = os.pipe()
+    os.close(writing)
+    hostfiles.close(reading)
+    with pytest.raises(OSError, match="not open"):
+        hostfiles.close(reading)
+
+
+def current_umask() -> int:
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask
