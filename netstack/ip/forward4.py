@@ -41,7 +41,7 @@ class Forwarder4:
         if route is None:
             return
         if route.kind == LOCAL:
-            self.network.deliver_whole(packet)
+            self.network.deliver_local(packet)
             return
         size = packet.end - packet.network
         if packet.gso_size:
@@ -54,6 +54,9 @@ class Forwarder4:
                 packet, icmp4.DEST_UNREACH, icmp4.FRAGMENTATION_NEEDED, min(route.mtu, 0xFFFF)
             )
             return
+        rules = self.network.filter
+        if rules is not None and not rules.forward(packet, route.interface):
+            return
         counters.ForwDatagrams += 1
         self._send(packet, route)
 
@@ -63,7 +66,10 @@ class Forwarder4:
         try:
             # The packet's source takes part in the choice of a table, not of our address.
             entry = self.network.routing.lookup(
-                packet.destination, packet.source, input_index=packet.interface.index
+                packet.destination,
+                packet.source,
+                mark=packet.mark,
+                input_index=packet.interface.index,
             )
             if entry is None:
                 self.network.counters.InNoRoutes += 1
