@@ -127,6 +127,7 @@ class Filter4:
     def forward(self, packet: InPacket, output: Interface) -> bool:
         """Return whether a packet may be sent on by an interface."""
         passage = self._passage_of(packet)
+        passage.data = packet.data
         passage.output = output
         if not self._run("mangle", passage, FORWARD) or not self._run("filter", passage, FORWARD):
             self.drops[FORWARD] += 1

@@ -55,8 +55,13 @@ class Forwarder4:
             )
             return
         rules = self.network.filter
-        if rules is not None and not rules.forward(packet, route.interface):
-            return
+        if rules is not None:
+            # Rules, and who is told of a rejected packet, see it as it will leave.
+            at, body_at = packet.network, packet.transport
+            header = with_ttl(packet.data[at:body_at], packet.ttl - 1)
+            packet.data = packet.data[:at] + header + packet.data[body_at:]
+            if not rules.forward(packet, route.interface):
+                return
         counters.ForwDatagrams += 1
         self._send(packet, route)
 
@@ -86,10 +91,7 @@ class Forwarder4:
 
     def _send(self, packet: InPacket, route: Route) -> None:
         at, body_at = packet.network, packet.transport
-        header = packet.data[at:body_at]
-        header = header[:8] + bytes((packet.ttl - 1,)) + header[9:]
-        header = replace(header, 10, 0)
-        header = replace(header, 10, finish(checksum(header)))
+        header = with_ttl(packet.data[at:body_at], packet.ttl - 1)
         body = packet.data[body_at : packet.end]
         if packet.checksum == CHECKSUM_GOOD and packet.protocol in CHECKSUM_OFFSETS:
             if packet.gso_size and not self._takes_segments(packet, route):
@@ -136,3 +138,9 @@ class Forwarder4:
             return replace(body, offset, total)
         total = checksum(replace(body, offset, 0), total)
         return replace(body, offset, finish(total) or 0xFFFF)
+
+
+def with_ttl(header: bytes, ttl: int) -> bytes:
+    """Return an IP header with another TTL."""
+    header = replace(header[:8] + bytes((ttl,)) + header[9:], 10, 0)
+    return replace(header, 10, finish(checksum(header)))
