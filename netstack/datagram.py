@@ -134,7 +134,8 @@ class DatagramEndpoint(Endpoint):
         self.interface_index = 0  # SO_BINDTODEVICE
         self.mark = 0  # SO_MARK
         self.only_v6 = False  # IPV6_V6ONLY
-        self.user = 0  # who made it, for SO_REUSEPORT
+        self.user = 0  # who made it, for SO_REUSEPORT and rules
+        self.group = 0
         self.free_bind = False  # IP_FREEBIND
         # Options of what is sent.
         self.ttl = 0  # 0: the default
@@ -448,6 +449,9 @@ class DatagramEndpoint(Endpoint):
             ttl = ttl or 1
             packet.multicast_loop = self.multicast_loop
         packet.tos = self.tos if is_v4 else self.traffic_class
+        packet.mark = self.mark
+        packet.user = self.user
+        packet.group = self.group
         if options is not None:
             if options.ttl >= 0:
                 ttl = options.ttl

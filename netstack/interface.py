@@ -18,6 +18,7 @@ from netstack.packet import (
 )
 
 if TYPE_CHECKING:
+    from netstack.filter.passage import Passage
     from netstack.multicast import Group
     from netstack.stack import RoomListener, Stack
 
@@ -112,13 +113,20 @@ class Interface:
     # In.
 
     def receive(
-        self, data: bytes, *, checksum_good: bool = False, gso_size: int = 0, time_ns: int = 0
+        self,
+        data: bytes,
+        *,
+        checksum_good: bool = False,
+        gso_size: int = 0,
+        time_ns: int = 0,
+        passage: Passage | None = None,
     ) -> None:
         """Take a frame from the link.
 
         `checksum_good`: the transport checksum was verified, or is unfinished
         because the frame never left the machine.  `gso_size`: the frame stands
-        for several segments of that size.
+        for several segments of that size.  `passage`: what rules know of what this host
+        sent to itself.
         """
         counters = self.counters
         if not self.flags & IFF_UP:
@@ -129,6 +137,7 @@ class Interface:
         packet = InPacket(self, data)
         packet.gso_size = gso_size
         packet.time_ns = time_ns
+        packet.passage = passage
         if checksum_good:
             packet.checksum = CHECKSUM_GOOD
         ethertype = self._parse_link_header(packet)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from mypy_extensions import mypyc_attr
 
 if TYPE_CHECKING:
+    from netstack.filter.passage import Passage
     from netstack.interface import Interface
 
 # ethernet(7) protocol numbers (IANA "ETHER TYPES").
@@ -56,6 +57,13 @@ class InPacket:
         self.is_broadcast = False  # the destination is a broadcast address
         self.is_looped = False  # a copy of what this host sent to a group
         self.options = b""  # of the IPv4 header
+        self.mark = 0  # set by rules
+        self.passage: Passage | None = None  # what rules know of the packet
+
+    def is_fragment(self) -> bool:
+        """Return whether this is a fragment of an IPv4 packet."""
+        at = self.network + 6
+        return self.data[at] & 0x3F != 0 or self.data[at + 1] != 0
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -92,6 +100,10 @@ class OutPacket:
         self.flow_label = 0
         self.multicast_loop = True  # IP_MULTICAST_LOOP
         self.stays_here = False  # a TTL of zero: only for members on this host
+        # Of the socket that sends it, for rules: SO_MARK, and who made it (-1: there is no socket).
+        self.mark = 0
+        self.user = -1
+        self.group = -1
 
 
 class OutFrame:
@@ -106,6 +118,7 @@ class OutFrame:
         self.checksum_offset = 0
         self.gso_size = 0
         self.is_ipv6 = False
+        self.passage: Passage | None = None  # what rules know of the packet
 
     def size(self) -> int:
         """Return the number of bytes."""

@@ -36,6 +36,7 @@ NETWORK_PACKAGES = (
     "dnsmasq-base",
     "iperf3",
     "iproute2",
+    "iptables",
     "iputils-ping",
     "nginx-light",
     "openssh-client",

@@ -41,7 +41,7 @@ class Forwarder4:
         if route is None:
             return
         if route.kind == LOCAL:
-            self.network.deliver_whole(packet)
+            self.network.deliver_local(packet)
             return
         size = packet.end - packet.network
         if packet.gso_size:
@@ -54,6 +54,14 @@ class Forwarder4:
                 packet, icmp4.DEST_UNREACH, icmp4.FRAGMENTATION_NEEDED, min(route.mtu, 0xFFFF)
             )
             return
+        rules = self.network.filter
+        if rules is not None:
+            # Rules, and who is told of a rejected packet, see it as it will leave.
+            at, body_at = packet.network, packet.transport
+            header = with_ttl(packet.data[at:body_at], packet.ttl - 1)
+            packet.data = packet.data[:at] + header + packet.data[body_at:]
+            if not rules.forward(packet, route.interface):
+                return
         counters.ForwDatagrams += 1
         self._send(packet, route)
 
@@ -63,7 +71,10 @@ class Forwarder4:
         try:
             # The packet's source takes part in the choice of a table, not of our address.
             entry = self.network.routing.lookup(
-                packet.destination, packet.source, input_index=packet.interface.index
+                packet.destination,
+                packet.source,
+                mark=packet.mark,
+                input_index=packet.interface.index,
             )
             if entry is None:
                 self.network.counters.InNoRoutes += 1
@@ -80,10 +91,7 @@ class Forwarder4:
 
     def _send(self, packet: InPacket, route: Route) -> None:
         at, body_at = packet.network, packet.transport
-        header = packet.data[at:body_at]
-        header = header[:8] + bytes((packet.ttl - 1,)) + header[9:]
-        header = replace(header, 10, 0)
-        header = replace(header, 10, finish(checksum(header)))
+        header = with_ttl(packet.data[at:body_at], packet.ttl - 1)
         body = packet.data[body_at : packet.end]
         if packet.checksum == CHECKSUM_GOOD and packet.protocol in CHECKSUM_OFFSETS:
             if packet.gso_size and not self._takes_segments(packet, route):
@@ -130,3 +138,9 @@ class Forwarder4:
             return replace(body, offset, total)
         total = checksum(replace(body, offset, 0), total)
         return replace(body, offset, finish(total) or 0xFFFF)
+
+
+def with_ttl(header: bytes, ttl: int) -> bytes:
+    """Return an IP header with another TTL."""
+    header = replace(header[:8] + bytes((ttl,)) + header[9:], 10, 0)
+    return replace(header, 10, finish(checksum(header)))

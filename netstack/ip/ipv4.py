@@ -11,6 +11,7 @@ from netstack.errors import (
     NO_SUCH_DEVICE,
     NetError,
 )
+from netstack.filter import output4
 from netstack.interface import IFF_UP, Interface, InterfaceAddress
 from netstack.ip import addresses4
 from netstack.ip.arp import Arp
@@ -30,12 +31,13 @@ from netstack.packet import (
     OutFrame,
     OutPacket,
 )
-from netstack.route import BROADCAST, LOCAL, MULTICAST, Route
+from netstack.route import BROADCAST, LOCAL, MULTICAST, UNICAST, Route
 from netstack.wire import ipv4 as wire
 from netstack.wire.checksum import checksum, finish, replace
 from netstack.wire.ethernet import multicast4
 
 if TYPE_CHECKING:
+    from netstack.filter.filter4 import Filter4
     from netstack.stack import Stack
 
 # Counters of identifications; two flows may share one.
@@ -57,6 +59,7 @@ class Ipv4(NetworkProtocol):
         self.icmp = Icmp4(stack, self)
         self.igmp = Igmp(stack, self)
         self.forwarder = Forwarder4(stack, self)
+        self.filter: Filter4 | None = None  # None: there are no rules
         settings = stack.settings
         self.reassembler = Reassembler(
             stack.environment,
@@ -95,6 +98,10 @@ class Ipv4(NetworkProtocol):
                 kind = self.routing.local_kind(address)
             self._kinds[address] = kind
         return kind
+
+    def address_type(self, address: bytes) -> int:
+        """Return what the local table says of an address, RTN_ of rtnetlink(7)."""
+        return BROADCAST if address[0] == 0 else self.kind_of(address) or UNICAST
 
     def select_source(self, interface: Interface, destination: bytes) -> bytes:
         return addresses4.select_source(self.stack, interface, destination)
@@ -185,7 +192,6 @@ class Ipv4(NetworkProtocol):
         by_link = (
             packet.checksum_offset >= 0 and not must_split and route.interface.link.sends_checksums
         )
-        header = transport_header(packet, route.source, route.destination, by_link=by_link)
         ident = 0 if packet.dont_fragment else self.next_identification(route, packet.protocol)
         ttl = packet.ttl or (1 if route.kind == MULTICAST else self.stack.settings.ip_default_ttl)
         head = wire.build(
@@ -199,6 +205,9 @@ class Ipv4(NetworkProtocol):
             wire.DF if packet.dont_fragment or packet.discovers_mtu and not must_split else 0,
             options,
         )
+        if self.filter is not None:
+            return output4.send(self, self.filter, route, head, packet, mtu)
+        header = transport_header(packet, route.source, route.destination, by_link=by_link)
         if must_split:
             return self.send_fragments(route, head, header + packet.payload, packet, mtu)
         frame = OutFrame(ETHERTYPE_IPV4, head + header, packet.payload)
@@ -298,6 +307,8 @@ class Ipv4(NetworkProtocol):
         header = replace(header, 10, 0)
         header = replace(header, 10, finish(checksum(header)))
         self.counters.OutRequests += 1
+        if self.filter is not None:
+            return output4.send_raw(self, self.filter, route, header, packet[length:])
         return self.emit(route, OutFrame(ETHERTYPE_IPV4, header, packet[length:]), None)
 
     # In.
@@ -310,6 +321,11 @@ class Ipv4(NetworkProtocol):
         if not self._parse(packet):
             return
         counters.InOctets += packet.end - packet.network
+        if self.filter is not None:
+            passed = self.filter.prerouting(packet)
+            if passed is None:
+                return
+            packet = passed
         kind = self.kind_of(packet.destination)
         if self._is_martian(packet, kind):
             self.stack.counters.martians += 1
@@ -421,17 +437,23 @@ class Ipv4(NetworkProtocol):
 
     def _deliver(self, packet: InPacket) -> None:
         """Give a packet for this host to whom it is for, whole."""
-        at = packet.network
-        fragment = ((packet.data[at + 6] << 8) | packet.data[at + 7]) & (wire.MF | wire.OFFSET_MASK)
-        if fragment:
-            whole = self._reassemble(packet, fragment)
+        if packet.is_fragment():
+            whole = self.reassemble(packet)
             if whole is None:
                 return
             packet = whole
-        self.deliver_whole(packet)
+        self.deliver_local(packet)
 
-    def _reassemble(self, packet: InPacket, fragment: int) -> InPacket | None:
+    def deliver_local(self, packet: InPacket) -> None:
+        """Give a whole packet to whom it is for, if the rules let it in."""
+        if self.filter is None or self.filter.local_in(packet):
+            self.deliver_whole(packet)
+
+    def reassemble(self, packet: InPacket) -> InPacket | None:
+        """Keep a fragment; return the whole packet if it was the last that was missing."""
         counters = self.counters
+        at = packet.network
+        fragment = ((packet.data[at + 6] << 8) | packet.data[at + 7]) & (wire.MF | wire.OFFSET_MASK)
         counters.ReasmReqds += 1
         offset = (fragment & wire.OFFSET_MASK) * 8
         more = fragment & wire.MF != 0
@@ -439,7 +461,6 @@ class Ipv4(NetworkProtocol):
         if not piece or (more and len(piece) & 7) or offset + len(piece) > wire.MAX_LENGTH - 20:
             counters.ReasmFails += 1
             return None
-        at = packet.network
         ident = (packet.data[at + 4] << 8) | packet.data[at + 5]
         key = (packet.source, packet.destination, packet.protocol, ident, 0)
         if len(packet.data) > packet.end:  # keep no padding
@@ -485,6 +506,8 @@ class Ipv4(NetworkProtocol):
         whole.is_broadcast = first.is_broadcast
         whole.is_looped = first.is_looped
         whole.options = first.options
+        whole.mark = first.mark
+        whole.passage = first.passage
         return whole
 
     def deliver_whole(self, packet: InPacket) -> None:

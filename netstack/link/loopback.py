@@ -10,6 +10,7 @@ from netstack.link.base import Link
 from netstack.packet import OutFrame
 
 if TYPE_CHECKING:
+    from netstack.filter.passage import Passage
     from netstack.interface import Interface
 
 MTU: Final = 65536  # as Linux's lo
@@ -25,6 +26,7 @@ class Delivery:
         self.data = data
         self.gso_size = gso_size
         self.ethertype = ethertype  # of a frame without link header; 0: a whole frame
+        self.passage: Passage | None = None  # of a packet that rules have seen on its way out
 
 
 class DeliveryQueue(Timer):
@@ -43,13 +45,22 @@ class DeliveryQueue(Timer):
         self.refused: list[Interface] = []  # told when there is room again
         self._flushing = False
 
-    def push(self, interface: Interface, data: bytes, gso_size: int, ethertype: int) -> bool:
+    def push(
+        self,
+        interface: Interface,
+        data: bytes,
+        gso_size: int,
+        ethertype: int,
+        passage: Passage | None = None,
+    ) -> bool:
         """Queue a frame; False if there is no room."""
         if len(self.queue) >= MAX_QUEUED:
             if interface not in self.refused:
                 self.refused.append(interface)
             return False
-        self.queue.append(Delivery(interface, data, gso_size, ethertype))
+        item = Delivery(interface, data, gso_size, ethertype)
+        item.passage = passage
+        self.queue.append(item)
         if not self.deadline_ns:
             self.environment.arm(self, self.environment.now_ns() + 1)
         return True
@@ -62,7 +73,12 @@ class DeliveryQueue(Timer):
             if item.ethertype:
                 item.interface.receive_looped(item.data, item.ethertype)
             else:
-                item.interface.receive(item.data, checksum_good=True, gso_size=item.gso_size)
+                item.interface.receive(
+                    item.data,
+                    checksum_good=True,
+                    gso_size=item.gso_size,
+                    passage=item.passage,
+                )
         refused = self.refused
         if refused:
             self.refused = []
@@ -105,4 +121,4 @@ class Loopback(Link):
         if interface is None:
             return True  # lost: it was removed
         data = frame.header + frame.payload
-        return interface.stack.deliveries.push(interface, data, frame.gso_size, 0)
+        return interface.stack.deliveries.push(interface, data, frame.gso_size, 0, frame.passage)

@@ -40,6 +40,8 @@ class TcpOptions:
         self.v6_only = False
         self.interface_index = 0  # SO_BINDTODEVICE
         self.mark = 0
+        self.user = -1  # user and group that made the socket, for rules
+        self.group = -1
         self.ecn = settings.ecn
 
     def copy(self) -> "TcpOptions":
@@ -77,6 +79,8 @@ class TcpOptions:
         made.v6_only = self.v6_only
         made.interface_index = self.interface_index
         made.mark = self.mark
+        made.user = self.user
+        made.group = self.group
         made.ecn = self.ecn
         return made
 

@@ -75,6 +75,9 @@ def hand_over(
         packet.tos |= ECN_CAPABLE
     packet.dont_fragment = options.pmtu_discovery
     packet.flow_label = options.flow_label
+    packet.mark = options.mark
+    packet.user = options.user
+    packet.group = options.group
     stack = connection.protocol.stack
     route = connection.route
     try:

@@ -181,6 +181,10 @@ class Socket(File):
             raise SysError(ENOPROTOOPT)
         return _INT.pack(value)
 
+    def option_limit(self, task: Task, level: int, option: int) -> int:
+        """Return how many bytes setsockopt(2) takes for an option, if that is much; else 0."""
+        return 0
+
     def asks_with_value(self, level: int, option: int) -> bool:
         """Return whether what getsockopt(2) finds in its buffer is a part of the question."""
         return False

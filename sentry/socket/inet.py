@@ -39,7 +39,7 @@ from sentry.errors import SysError
 from sentry.kernel.async_io import tell_urgent
 from sentry.kernel.task import Task
 from sentry.mm.user import write_u32
-from sentry.socket import ifreq
+from sentry.socket import ifreq, iptables
 from sentry.socket.base import BUFFER_MIN, Socket
 from sentry.socket.net_address import pack_address, parse_address, parse_ipv4, sockaddr_family
 from sentry.socket.net_errors import as_sys_error, errno_of
@@ -270,7 +270,31 @@ class InetSocket(Socket):
         interface = self.stack.find_interface(self.device_name.decode("ascii", "replace"))
         return interface.index if interface is not None and self.device_name else 0
 
+    def asks_with_value(self, level: int, option: int) -> bool:
+        return self.family == abi.AF_INET and iptables.is_option(level, option)
+
+    def get_option_for(self, task: Task, level: int, option: int, value: bytes) -> bytes:
+        iptables.check_capability(task)
+        return self.namespace.iptables.get_option(option, value)
+
+    def option_limit(self, task: Task, level: int, option: int) -> int:
+        if self.asks_with_value(level, option) and task.creds.has_capability(CAP_NET_ADMIN):
+            return iptables.MAX_OPTION
+        return 0
+
+    def _set_rules(self, task: Task, option: int, value: bytes) -> None:
+        iptables.check_capability(task)
+        if option == iptables.SET_REPLACE:
+            self.namespace.iptables.replace(task, value)
+        elif option == iptables.SET_ADD_COUNTERS:
+            self.namespace.iptables.add_counters(value)
+        else:
+            raise SysError(EINVAL)
+
     def set_option(self, task: Task, level: int, option: int, value: bytes) -> None:
+        if self.asks_with_value(level, option):
+            self._set_rules(task, option, value)
+            return
         try:
             if self.set_special(task, level, option, value):
                 return

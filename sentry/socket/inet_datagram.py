@@ -114,6 +114,7 @@ class DatagramSocket(InetSocket):
         self.endpoint = endpoint
         self.last_time_ns = 0  # realtime of the arrival of the datagram that was read last
         endpoint.user = self.uid
+        endpoint.group = task.creds.fsgid
         self.attach(endpoint)
 
     # Names.

@@ -71,6 +71,8 @@ class StreamSocket(InetSocket):
         self.writes_all = True
         self.quickack = True  # TCP_QUICKACK as long as there is no connection
         endpoint.user = self.uid
+        endpoint.options.user = self.uid
+        endpoint.options.group = task.creds.fsgid
         self.attach(endpoint)
 
     # Names and connections.

@@ -17,6 +17,7 @@ from sentry.kernel.kernel import Kernel
 from sentry.kernel.network import Network
 from sentry.socket.base import Socket
 from sentry.socket.interface_numbers import interface_texts
+from sentry.socket.iptables import Iptables
 from sentry.socket.net_environment import KernelEnvironment
 from sentry.vfs.creds import Credentials
 
@@ -55,6 +56,7 @@ class NetworkNamespace(Network):
         self.stack, self.udp = new_stack(self.environment)
         self.tcp = TcpProtocol(self.stack)
         self.stack.register_transport(PROTOCOL_TCP, self.tcp)
+        self.iptables = Iptables(self.stack)
         self.allows_raw = allows_raw  # --net-raw
         self.watchers: list[Socket] = []  # netlink sockets, which may want news
         self.texts: dict[bytes, NetText] = {}

@@ -7,6 +7,7 @@ from netstack.interface import IFF_NOARP
 from netstack.neighbour import NUD_PERMANENT, NUD_VALID
 from netstack.route import BLACKHOLE, LOCAL, MULTICAST, PROHIBIT, UNREACHABLE, RouteEntry
 from sentry.socket.interface_numbers import hardware_type
+from sentry.socket.iptables_extensions import MATCHES, TARGETS
 from sentry.socket.net_namespace import NetText, NetworkNamespace
 
 
@@ -316,6 +317,27 @@ class PtypeText(NetText):
 
     def generate(self) -> bytes:
         return b"Type Device      Function\n0800          ip_rcv\n0806          arp_rcv\n"
+
+
+class TableNamesText(NetText):
+    """/proc/net/ip_tables_names: the tables that somebody has used."""
+
+    def generate(self) -> bytes:
+        return "".join(f"{name}\n" for name in self.namespace.iptables.tables).encode()
+
+
+class TableMatchesText(NetText):
+    """/proc/net/ip_tables_matches."""
+
+    def generate(self) -> bytes:
+        return "".join(f"{name}\n" for name, _ in MATCHES).encode()
+
+
+class TableTargetsText(NetText):
+    """/proc/net/ip_tables_targets."""
+
+    def generate(self) -> bytes:
+        return b"ERROR\n" + "".join(f"{name}\n" for name, _ in TARGETS).encode()
 
 
 class FixedText(NetText):

@@ -178,7 +178,8 @@ def sys_setsockopt(task: Task, fd: Fd, level: Int, option: Int, value: UserPtr, 
     if size < 0:
         raise SysError(EINVAL)
     sock = _socket(task, fd)
-    sock.set_option(task, level, option, task.memory.read(value, min(size, _OPTION_MAX)))
+    limit = max(sock.option_limit(task, level, option), _OPTION_MAX)
+    sock.set_option(task, level, option, task.memory.read(value, min(size, limit)))
     return 0
 
 

@@ -1,0 +1,1 @@
+"""Filtering of packets: rules, connection tracking and address translation."""

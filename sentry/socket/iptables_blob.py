@@ -1,0 +1,275 @@
+"""The table of rules as user space passes it: struct ipt_entry after struct ipt_entry.
+
+Everything in it is a hostile guest's: every offset is checked before it is used, jumps must lead to
+rules and not in circles, and hooks must begin and end where rules do.
+"""
+
+from struct import Struct
+from typing import Final
+
+from netstack.filter.filter4 import TABLE_HOOKS, Filter4
+from netstack.filter.matches import HeaderMatch
+from netstack.filter.passage import HOOKS
+from netstack.filter.table import (
+    ACCEPT,
+    DROP,
+    JUMP,
+    NO_RULE,
+    RETURN,
+    Match,
+    Rule,
+    Table,
+    Target,
+    Verdict,
+)
+from sentry.abi.errno import EINVAL, ELOOP, ENOENT
+from sentry.errors import SysError
+from sentry.socket.iptables_extensions import MATCHES, TARGETS, RuleHead
+
+MAX_RULES: Final = 16384
+ENTRY: Final = 112  # struct ipt_entry
+COUNTERS: Final = 96  # of its counters
+HEAD: Final = 32  # struct xt_entry_match, xt_entry_target
+STANDARD: Final = 40  # struct xt_standard_target
+ERROR_SIZE: Final = 64  # struct xt_error_target
+
+_IP: Final = Struct("<4s4s4s4s16s16s16s16sHBB")
+_OFFSETS: Final = Struct("<HH")
+_EXTENSION: Final = Struct("<H29sB")
+_VERDICT: Final = Struct("<i")
+
+FLAGS_AT: Final = 82  # of ipt_ip.flags
+F_FRAG: Final = 1
+F_GOTO: Final = 2
+INV_FRAG: Final = 0x20
+INV_PROTO: Final = 0x40
+
+# Verdicts of the ABI: -NF_DROP - 1 and so on; with XT_RETURN.
+VERDICTS: Final = {-1: DROP, -2: ACCEPT, -4: DROP, -5: RETURN}  # nobody takes what is queued
+
+
+class Entry:
+    """One rule of the blob, checked as far as it goes alone."""
+
+    def __init__(self, offset: int) -> None:
+        self.offset = offset
+        self.header = HeaderMatch()
+        self.head = RuleHead(0, is_inverted=False)
+        self.is_unconditional = False
+        self.is_goto = False
+        self.matches: list[tuple[str, int, bytes]] = []
+        self.target = ""
+        self.revision = 0
+        self.data = b""
+        self.verdict = 0  # of a standard target
+        self.next_index = NO_RULE  # where a jump leads
+        self.hooks = 0  # by which the rule can be reached
+
+
+def name_of(field: bytes) -> str:
+    """Return the name in a field of fixed size."""
+    return field.split(b"\0")[0].decode("ascii", "replace")
+
+
+def make_table(
+    filter4: Filter4,
+    name: str,
+    blob: bytes,
+    count: int,
+    entries: tuple[int, ...],
+    underflows: tuple[int, ...],
+) -> tuple[Table, list[int]]:
+    """Return a table and the offsets of its rules; SysError(EINVAL, ELOOP, ENOENT).
+
+    `entries` and `underflows` are offsets by hook.
+    """
+    if count > MAX_RULES:
+        raise SysError(EINVAL)
+    rows = parse_entries(blob)
+    if len(rows) != count:
+        raise SysError(EINVAL)
+    places = {row.offset: index for index, row in enumerate(rows)}
+    begins, ends = [NO_RULE] * HOOKS, [NO_RULE] * HOOKS
+    for hook in TABLE_HOOKS[name]:
+        if entries[hook] not in places or underflows[hook] not in places:
+            raise SysError(EINVAL)
+        begins[hook] = places[entries[hook]]
+        ends[hook] = places[underflows[hook]]
+        end = rows[ends[hook]]
+        if end.target or not end.is_unconditional or end.verdict not in (-1, -2):
+            raise SysError(EINVAL)
+    for row in rows:
+        if not row.target and row.verdict >= 0:
+            if row.verdict not in places:
+                raise SysError(EINVAL)
+            row.next_index = places[row.verdict]
+    for hook in TABLE_HOOKS[name]:
+        walk(rows, begins[hook], hook)
+    rules = [make_rule(filter4, name, row) for row in rows]
+    return Table(name, rules, begins, ends), [row.offset for row in rows]
+
+
+def parse_entries(blob: bytes) -> list[Entry]:
+    """Return the rules of a blob."""
+    rows: list[Entry] = []
+    at = 0
+    while at < len(blob):
+        if len(blob) - at < ENTRY or at % 8 or len(rows) > MAX_RULES:
+            raise SysError(EINVAL)
+        target_at, size = _OFFSETS.unpack_from(blob, at + 88)
+        if size < ENTRY + HEAD or size > len(blob) - at or size % 8:
+            raise SysError(EINVAL)
+        if target_at < ENTRY or target_at + HEAD > size or target_at % 8:
+            raise SysError(EINVAL)
+        rows.append(parse_entry(blob[at : at + size], at, target_at))
+        at += size
+    return rows
+
+
+def parse_entry(data: bytes, offset: int, target_at: int) -> Entry:
+    """Return one rule."""
+    row = Entry(offset)
+    parse_header(row, data)
+    at = ENTRY
+    while at < target_at:
+        if target_at - at < HEAD:
+            raise SysError(EINVAL)
+        size, name, revision = _EXTENSION.unpack_from(data, at)
+        if size < HEAD or size % 8 or size > target_at - at:
+            raise SysError(EINVAL)
+        row.matches.append((name_of(name), revision, data[at + HEAD : at + size]))
+        at += size
+    # All of struct ipt_ip is zero, but for F_GOTO.
+    row.is_unconditional = (
+        not row.matches
+        and not any(data[:FLAGS_AT])
+        and not data[FLAGS_AT] & F_FRAG
+        and not data[FLAGS_AT + 1]
+    )
+    size, name, revision = _EXTENSION.unpack_from(data, target_at)
+    if size < HEAD or target_at + size > len(data):
+        raise SysError(EINVAL)
+    row.target, row.revision = name_of(name), revision
+    row.data = data[target_at + HEAD : target_at + size]
+    if not row.target:
+        if target_at + STANDARD != len(data) or size != STANDARD:
+            raise SysError(EINVAL)
+        row.verdict = _VERDICT.unpack_from(row.data)[0]
+        if row.verdict < 0 and row.verdict not in VERDICTS:
+            raise SysError(EINVAL)
+    elif row.target == "ERROR" and (size != ERROR_SIZE or target_at + ERROR_SIZE != len(data)):
+        raise SysError(EINVAL)
+    return row
+
+
+def parse_header(row: Entry, data: bytes) -> None:
+    """Take struct ipt_ip."""
+    (
+        source,
+        destination,
+        source_mask,
+        destination_mask,
+        input_name,
+        output_name,
+        input_mask,
+        output_mask,
+        protocol,
+        flags,
+        inverted,
+    ) = _IP.unpack_from(data)
+    if flags & ~3 or inverted & ~0x7F:
+        raise SysError(EINVAL)
+    made = row.header
+    made.source = int.from_bytes(source, "big")
+    made.source_mask = int.from_bytes(source_mask, "big")
+    made.destination = int.from_bytes(destination, "big")
+    made.destination_mask = int.from_bytes(destination_mask, "big")
+    made.not_source, made.not_destination = bool(inverted & 8), bool(inverted & 0x10)
+    made.protocol, made.not_protocol = protocol, bool(inverted & INV_PROTO)
+    made.input_name, made.is_input_prefix = interface_of(input_name, input_mask)
+    made.output_name, made.is_output_prefix = interface_of(output_name, output_mask)
+    made.not_input, made.not_output = bool(inverted & 1), bool(inverted & 2)
+    made.later_fragments = bool(flags & F_FRAG)
+    made.not_fragments = bool(inverted & INV_FRAG)
+    row.is_goto = bool(flags & F_GOTO)
+    row.head = RuleHead(protocol, is_inverted=made.not_protocol)
+
+
+def interface_of(name: bytes, mask: bytes) -> tuple[str, bool]:
+    """Return the name of an interface, and whether only its beginning is compared.
+
+    The mask says which bytes count; the zero at the end is among them unless the name ended in `+`.
+    """
+    length = len(mask.rstrip(b"\0"))
+    if mask[:length] != b"\xff" * length:
+        raise SysError(EINVAL)  # holes: no iptables writes that
+    text = name[:length]
+    return name_of(text), b"\0" not in text
+
+
+def walk(rows: list[Entry], begin: int, hook: int) -> None:
+    """Mark all rules that a hook leads to; SysError(ELOOP) if jumps go in circles."""
+    bit = 1 << hook
+    unseen, open_, done = 0, 1, 2
+    state = [unseen] * len(rows)
+    path: list[tuple[int, list[int]]] = [(begin, following(rows, begin))]
+    state[begin] = open_
+    rows[begin].hooks |= bit
+    while path:
+        index, rest = path[-1]
+        if not rest:
+            state[index] = done
+            path.pop()
+            continue
+        step = rest.pop()
+        if state[step] == open_:
+            raise SysError(ELOOP)
+        if state[step] == unseen:
+            state[step] = open_
+            rows[step].hooks |= bit
+            path.append((step, following(rows, step)))
+
+
+def following(rows: list[Entry], index: int) -> list[int]:
+    """Return the rules that may come after a rule; SysError(EINVAL) if that is none at all."""
+    row = rows[index]
+    found: list[int] = []
+    if row.target == "ERROR":
+        return found
+    if not row.target:
+        if row.verdict >= 0:
+            found.append(row.next_index)
+        if row.is_unconditional and (row.verdict < 0 or row.is_goto):
+            return found
+    if index + 1 >= len(rows):
+        raise SysError(EINVAL)
+    if index + 1 not in found:
+        found.append(index + 1)
+    return found
+
+
+def make_rule(filter4: Filter4, table: str, row: Entry) -> Rule:
+    """Return what the stack runs for a rule."""
+    matches: list[Match] = [] if row.is_unconditional else [row.header]
+    for name, revision, data in row.matches:
+        extension = MATCHES.get((name, revision))
+        if extension is None:
+            raise SysError(ENOENT)
+        extension.check(len(data), row.head, row.hooks, table)
+        matches.append(extension.make(filter4, row.head, data))
+    return Rule(matches, make_target(filter4, table, row))
+
+
+def make_target(filter4: Filter4, table: str, row: Entry) -> Target:
+    """Return the target of a rule."""
+    if row.target == "ERROR":
+        return Verdict(DROP)  # the head of a chain, which no packet comes to
+    if not row.target:
+        if row.verdict < 0:
+            return Verdict(VERDICTS[row.verdict])
+        return Verdict(JUMP, row.next_index, is_goto=row.is_goto)
+    found = TARGETS.get((row.target, row.revision))
+    if found is None:
+        raise SysError(ENOENT)
+    found.check(len(row.data), row.head, row.hooks, table)
+    return found.make(filter4, row.head, row.data)
