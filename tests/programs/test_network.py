@@ -35,7 +35,9 @@ BUSYBOX = {
     "ping6": "ping6 -c 1 ::1 | grep -o 'seq=.*ttl=[0-9]*'; ping -c 1 127.0.0.1 | grep -o 'seq=.*ttl=[0-9]*'",
     "ping": "ping -c 2 127.0.0.1 | grep -c 'bytes from'; ping6 -c 1 ::1 | grep -c 'bytes from'; "
     "ping -c 1 -W 1 192.0.2.1; echo $?; traceroute -n 127.0.0.1 2>/dev/null | wc -l",
-    "nc": "echo hello | nc -l -p 4000 > /tmp/got & sleep 0.5; echo to the server | nc 127.0.0.1 4000; "
+    # Both wait before they close: who closes first may keep the other from writing.
+    "nc": "{ echo hello; sleep 1; } | nc -l -p 4000 > /tmp/got & sleep 0.5; "
+    "{ echo to the server; sleep 1; } | nc 127.0.0.1 4000; "
     "wait; cat /tmp/got; nc -w 1 127.0.0.1 1; echo $?",
     "httpd": "mkdir /tmp/www; echo page > /tmp/www/index.html; httpd -p 127.0.0.1:8080 -h /tmp/www; "
     "wget -q -O - http://127.0.0.1:8080/index.html; wget -q -O - http://127.0.0.1:8080/no; echo $?; "
