@@ -56,16 +56,18 @@ def udp(source: str, port: int, destination: str, to: int, data: bytes = b"quest
     return packet(source, destination, 17, head + data)
 
 
-def tcp(source: str, port: int, destination: str, to: int, flags: int, seq: int = 100,
-        ack: int = 0) -> bytes:
+def tcp(
+    source: str, port: int, destination: str, to: int, flags: int, seq: int = 100, ack: int = 0
+) -> bytes:
     head = struct.pack("!HHIIBBHHH", port, to, seq, ack, 0x50, flags, 1000, 0, 0)
     return packet(source, destination, 6, head)
 
 
 def icmp(source: str, destination: str, kind: int, code: int, rest: bytes, bad: int = 0) -> bytes:
     body = struct.pack("!BBH", kind, code, 0) + rest
-    return packet(source, destination, 1,
-                  body[:2] + struct.pack("!H", checksum(body) ^ bad) + body[4:])
+    return packet(
+        source, destination, 1, body[:2] + struct.pack("!H", checksum(body) ^ bad) + body[4:]
+    )
 
 
 def describe(data: bytes, *, quoted: bool = False) -> str:
@@ -105,14 +107,24 @@ def send(label: str, tun: int, data: bytes) -> list[bytes]:
     """Have a device receive a packet, and tell what comes out of both; return it."""
     os.write(tun, data)
     inner, outer = received(inside, 0.15), received(outside, 0.15)
-    print(label, "inside", [describe(p) for p in inner], "outside", [describe(p) for p in outer],
-          flush=True)
+    print(
+        label,
+        "inside",
+        [describe(p) for p in inner],
+        "outside",
+        [describe(p) for p in outer],
+        flush=True,
+    )
     return inner + outer
 
 
 os.mknod("/dev/tun", 0o600 | 0o020000, os.makedev(10, 200))
 inside, outside = device("in0", INNER), device("out0", OUTER)
-for setting, value in (("ip_forward", "1"), ("icmp_ratelimit", "0"), ("icmp_msgs_per_sec", "10000")):
+for setting, value in (
+    ("ip_forward", "1"),
+    ("icmp_ratelimit", "0"),
+    ("icmp_msgs_per_sec", "10000"),
+):
     try:
         with open(f"/proc/sys/net/ipv4/{setting}", "w") as file:
             file.write(value)
@@ -176,8 +188,10 @@ clear()
 
 # Destinations.
 ipt(f"-t nat -A PREROUTING -i in0 -p tcp --dport 80 -j DNAT --to-destination {SERVER}:8080")
-ipt(f"-t nat -A PREROUTING -i in0 -p udp -d {INNER} -m multiport --dports 5000:5009 "
-    f"-j DNAT --to-destination {SERVER}:6000-6009/5000")
+ipt(
+    f"-t nat -A PREROUTING -i in0 -p udp -d {INNER} -m multiport --dports 5000:5009 "
+    f"-j DNAT --to-destination {SERVER}:6000-6009/5000"
+)
 ipt("-t nat -A PREROUTING -i in0 -p udp --dport 53 -j REDIRECT --to-ports 5353")
 send("to a server", inside, tcp(CLIENT, 91, INNER, 80, SYN))
 send("back", outside, tcp(SERVER, 8080, CLIENT, 91, SYN | ACK, 500, 101))
