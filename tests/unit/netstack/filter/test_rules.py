@@ -298,7 +298,7 @@ class Router:
         self.outer = self.router.stack.add_interface("eth1", three)
         self.router.stack.set_up(self.outer)
         self.router.stack.add_address(self.outer, InterfaceAddress(ip("10.1.0.254"), 24))
-        self.router.stack.settings.ip_forward = 1
+        self.router.stack.settings.ip_forward = True
         default = RouteEntry(ip("0.0.0.0"), 0, self.left.interface, ip("10.0.0.254"))
         self.left.stack.add_route(default)
 
