@@ -104,6 +104,7 @@ class OutPacket:
         self.mark = 0
         self.user = -1
         self.group = -1
+        self.passage: Passage | None = None  # what rules know of the packet, for its fragments
 
 
 class OutFrame:

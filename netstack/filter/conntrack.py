@@ -127,6 +127,7 @@ class ConnectionTable(Timer):
         self.environment = environment
         self.connections: dict[Tuple, Connection] = {}  # by both tuples
         self.order: dict[Connection, None] = {}  # oldest first
+        self.limit = MAX_CONNECTIONS
         self.drops = 0  # packets for which there was no room
 
     def find(self, item: Tuple) -> Connection | None:
@@ -209,7 +210,7 @@ class ConnectionTable(Timer):
             return True
         if self.is_taken(connection.original) or self.is_taken(connection.reply):
             return False  # another packet of the same was faster
-        if len(self.order) >= MAX_CONNECTIONS and not self._make_room():
+        if len(self.order) >= self.limit and not self._make_room():
             self.drops += 1
             return False
         connection.is_confirmed = True

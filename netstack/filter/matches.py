@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from netstack.filter.conntrack import Connection
     from netstack.ip.ipv4 import Ipv4
 
+NAME_SIZE: Final = 16  # of an interface's name: IFNAMSIZ
 # Protocols whose headers begin with ports.
 WITH_PORTS: Final = (6, 17, 33, 132, 136)
 
@@ -29,11 +30,12 @@ class HeaderMatch(Match):
         self.not_destination = False
         self.protocol = 0  # 0: any
         self.not_protocol = False
-        self.input_name = ""  # empty: any
-        self.is_input_prefix = False
+        # Names of interfaces, 16 bytes, as numbers; bits of the mask count.
+        self.input_name = 0
+        self.input_mask = 0
         self.not_input = False
-        self.output_name = ""
-        self.is_output_prefix = False
+        self.output_name = 0
+        self.output_mask = 0
         self.not_output = False
         self.later_fragments = False  # only those
         self.not_fragments = False
@@ -49,12 +51,12 @@ class HeaderMatch(Match):
                 return False
         if self.protocol and (passage.protocol == self.protocol) == self.not_protocol:
             return False
-        if self.input_name or self.not_input:
-            is_it = is_named(passage.input, self.input_name, is_prefix=self.is_input_prefix)
+        if self.input_mask or self.not_input:
+            is_it = is_named(passage.input, self.input_name, self.input_mask)
             if is_it == self.not_input:
                 return False
-        if self.output_name or self.not_output:
-            is_it = is_named(passage.output, self.output_name, is_prefix=self.is_output_prefix)
+        if self.output_mask or self.not_output:
+            is_it = is_named(passage.output, self.output_name, self.output_mask)
             if is_it == self.not_output:
                 return False
         if self.later_fragments or self.not_fragments:
@@ -62,10 +64,12 @@ class HeaderMatch(Match):
         return True
 
 
-def is_named(interface: Interface | None, name: str, *, is_prefix: bool) -> bool:
-    """Return whether an interface has the name, or one that begins like this (`eth+`)."""
-    own = interface.name if interface is not None else ""
-    return own.startswith(name) if is_prefix else own == name
+def is_named(interface: Interface | None, name: int, mask: int) -> bool:
+    """Return whether an interface has a name as far as the mask goes; no interface has none."""
+    own = 0
+    if interface is not None:
+        own = int.from_bytes(interface.name.encode()[:NAME_SIZE].ljust(NAME_SIZE, b"\0"), "big")
+    return (own ^ name) & mask == 0
 
 
 class PortMatch(Match):

@@ -43,6 +43,7 @@ def send(
             raise NetError(MESSAGE_TOO_LONG)
         at = passage.transport
         data = passage.data
+        packet.passage = passage
         return network.send_fragments(route, data[:at], data[at:] + rest, packet, mtu)
     return network.emit(route, _frame(passage, rest), packet)
 

@@ -281,7 +281,10 @@ class Ipv4(NetworkProtocol):
                 fragment,
                 kept,
             )
-            if not self.emit(route, OutFrame(ETHERTYPE_IPV4, header, piece), packet):
+            frame = OutFrame(ETHERTYPE_IPV4, header, piece)
+            if packet is not None:
+                frame.passage = packet.passage
+            if not self.emit(route, frame, packet):
                 if position == 0:
                     return False
                 # The rest is worthless without this one.

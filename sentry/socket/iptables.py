@@ -64,8 +64,8 @@ class LoadedTable:
         self.offsets = offsets
 
     def offset_of(self, index: int) -> int:
-        """Return where a rule is in the blob; 0 if there is none."""
-        return self.offsets[index] if index != NO_RULE else 0
+        """Return where a rule is in the blob; all ones if there is none."""
+        return self.offsets[index] if index != NO_RULE else 0xFFFF_FFFF
 
     def with_counters(self) -> bytes:
         """Return the blob with the counters as they are now."""

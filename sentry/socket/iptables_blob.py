@@ -22,9 +22,9 @@ from netstack.filter.table import (
     Target,
     Verdict,
 )
-from sentry.abi.errno import EINVAL, ELOOP, ENOENT
+from sentry.abi.errno import EINVAL, ELOOP, ENOENT, EPROTOTYPE
 from sentry.errors import SysError
-from sentry.socket.iptables_extensions import MATCHES, TARGETS, RuleHead
+from sentry.socket.iptables_extensions import ANY_FAMILY, MATCHES, TARGETS, RuleHead
 
 MAX_RULES: Final = 16384
 ENTRY: Final = 112  # struct ipt_entry
@@ -38,7 +38,7 @@ _OFFSETS: Final = Struct("<HH")
 _EXTENSION: Final = Struct("<H29sB")
 _VERDICT: Final = Struct("<i")
 
-FLAGS_AT: Final = 82  # of ipt_ip.flags
+HEADER_SIZE: Final = 84  # struct ipt_ip
 F_FRAG: Final = 1
 F_GOTO: Final = 2
 INV_FRAG: Final = 0x20
@@ -100,9 +100,7 @@ def make_table(
             raise SysError(EINVAL)
     for row in rows:
         if not row.target and row.verdict >= 0:
-            if row.verdict not in places:
-                raise SysError(EINVAL)
-            row.next_index = places[row.verdict]
+            row.next_index = places.get(row.verdict, NO_RULE)
     for hook in TABLE_HOOKS[name]:
         walk(rows, begins[hook], hook)
     rules = [make_rule(filter4, name, row) for row in rows]
@@ -139,13 +137,7 @@ def parse_entry(data: bytes, offset: int, target_at: int) -> Entry:
             raise SysError(EINVAL)
         row.matches.append((name_of(name), revision, data[at + HEAD : at + size]))
         at += size
-    # All of struct ipt_ip is zero, but for F_GOTO.
-    row.is_unconditional = (
-        not row.matches
-        and not any(data[:FLAGS_AT])
-        and not data[FLAGS_AT] & F_FRAG
-        and not data[FLAGS_AT + 1]
-    )
+    row.is_unconditional = not row.matches and not any(data[:HEADER_SIZE])
     size, name, revision = _EXTENSION.unpack_from(data, target_at)
     if size < HEAD or target_at + size > len(data):
         raise SysError(EINVAL)
@@ -155,7 +147,7 @@ def parse_entry(data: bytes, offset: int, target_at: int) -> Entry:
         if target_at + STANDARD != len(data) or size != STANDARD:
             raise SysError(EINVAL)
         row.verdict = _VERDICT.unpack_from(row.data)[0]
-        if row.verdict < 0 and row.verdict not in VERDICTS:
+        if row.verdict <= 0 and row.verdict not in VERDICTS:
             raise SysError(EINVAL)
     elif row.target == "ERROR" and (size != ERROR_SIZE or target_at + ERROR_SIZE != len(data)):
         raise SysError(EINVAL)
@@ -186,8 +178,10 @@ def parse_header(row: Entry, data: bytes) -> None:
     made.destination_mask = int.from_bytes(destination_mask, "big")
     made.not_source, made.not_destination = bool(inverted & 8), bool(inverted & 0x10)
     made.protocol, made.not_protocol = protocol, bool(inverted & INV_PROTO)
-    made.input_name, made.is_input_prefix = interface_of(input_name, input_mask)
-    made.output_name, made.is_output_prefix = interface_of(output_name, output_mask)
+    made.input_name = int.from_bytes(input_name, "big")
+    made.input_mask = int.from_bytes(input_mask, "big")
+    made.output_name = int.from_bytes(output_name, "big")
+    made.output_mask = int.from_bytes(output_mask, "big")
     made.not_input, made.not_output = bool(inverted & 1), bool(inverted & 2)
     made.later_fragments = bool(flags & F_FRAG)
     made.not_fragments = bool(inverted & INV_FRAG)
@@ -195,20 +189,8 @@ def parse_header(row: Entry, data: bytes) -> None:
     row.head = RuleHead(protocol, is_inverted=made.not_protocol)
 
 
-def interface_of(name: bytes, mask: bytes) -> tuple[str, bool]:
-    """Return the name of an interface, and whether only its beginning is compared.
-
-    The mask says which bytes count; the zero at the end is among them unless the name ended in `+`.
-    """
-    length = len(mask.rstrip(b"\0"))
-    if mask[:length] != b"\xff" * length:
-        raise SysError(EINVAL)  # holes: no iptables writes that
-    text = name[:length]
-    return name_of(text), b"\0" not in text
-
-
 def walk(rows: list[Entry], begin: int, hook: int) -> None:
-    """Mark all rules that a hook leads to; SysError(ELOOP) if jumps go in circles."""
+    """Mark all rules that a hook leads to; SysError(ELOOP) if jumps go in circles or nowhere."""
     bit = 1 << hook
     unseen, open_, done = 0, 1, 2
     state = [unseen] * len(rows)
@@ -231,18 +213,21 @@ def walk(rows: list[Entry], begin: int, hook: int) -> None:
 
 
 def following(rows: list[Entry], index: int) -> list[int]:
-    """Return the rules that may come after a rule; SysError(EINVAL) if that is none at all."""
+    """Return the rules that may come after a rule; SysError(ELOOP) if there is none there.
+
+    The head of a chain is taken for a rule like others, as Linux does.
+    """
     row = rows[index]
     found: list[int] = []
-    if row.target == "ERROR":
-        return found
     if not row.target:
-        if row.verdict >= 0:
+        if row.verdict > 0:
+            if row.next_index == NO_RULE:
+                raise SysError(ELOOP)
             found.append(row.next_index)
-        if row.is_unconditional and (row.verdict < 0 or row.is_goto):
+        elif row.is_unconditional:
             return found
     if index + 1 >= len(rows):
-        raise SysError(EINVAL)
+        raise SysError(ELOOP)
     if index + 1 not in found:
         found.append(index + 1)
     return found
@@ -254,7 +239,7 @@ def make_rule(filter4: Filter4, table: str, row: Entry) -> Rule:
     for name, revision, data in row.matches:
         extension = MATCHES.get((name, revision))
         if extension is None:
-            raise SysError(ENOENT)
+            raise SysError(EPROTOTYPE if name in ANY_FAMILY else ENOENT)
         extension.check(len(data), row.head, row.hooks, table)
         matches.append(extension.make(filter4, row.head, data))
     return Rule(matches, make_target(filter4, table, row))
@@ -262,11 +247,15 @@ def make_rule(filter4: Filter4, table: str, row: Entry) -> Rule:
 
 def make_target(filter4: Filter4, table: str, row: Entry) -> Target:
     """Return the target of a rule."""
+    if row.target in ("", "ERROR") and row.revision:
+        raise SysError(ENOENT)
     if row.target == "ERROR":
         return Verdict(DROP)  # the head of a chain, which no packet comes to
     if not row.target:
         if row.verdict < 0:
             return Verdict(VERDICTS[row.verdict])
+        if row.next_index == NO_RULE:
+            return Verdict(DROP)  # nowhere, in a chain that nothing leads to
         return Verdict(JUMP, row.next_index, is_goto=row.is_goto)
     found = TARGETS.get((row.target, row.revision))
     if found is None:

@@ -25,7 +25,7 @@ from netstack.filter.passage import (
     RELATED,
     UNTRACKED,
 )
-from netstack.filter.table import Match, Target
+from netstack.filter.table import DROP, Match, Target, Verdict
 from sentry.abi.errno import EINVAL, ERANGE
 from sentry.errors import SysError
 
@@ -325,8 +325,10 @@ def _reject(filter4: Filter4, head: RuleHead, data: bytes) -> Target:
         return nft.RejectTarget(filter4, nft.TCP_RESET)
     # enum ipt_reject_with; 4 was an echo reply once.
     codes = {0: 0, 1: 1, 2: 2, 3: 3, 5: 4, 6: 5, 8: 6}
-    if number not in codes:
+    if number == 4:
         raise SysError(EINVAL)
+    if number not in codes:
+        return Verdict(DROP)  # no way to say so that anybody knows
     return nft.RejectTarget(filter4, nft.REJECT_CODES[codes[number]])
 
 
@@ -424,6 +426,9 @@ MATCHES: Final[dict[tuple[str, int], MatchExtension]] = {
     ("conntrack", 2): MatchExtension(_conntrack_2, 156),
     ("conntrack", 3): MatchExtension(_conntrack_3, 164),
 }
+
+# Matches of all families: another revision is "the wrong type" (EPROTOTYPE), not unknown.
+ANY_FAMILY: Final = ("comment", "conntrack", "limit", "mark", "owner", "state")
 
 TARGETS: Final[dict[tuple[str, int], TargetExtension]] = {
     ("MARK", 2): TargetExtension(_mark_target, 8),

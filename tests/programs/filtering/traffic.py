@@ -199,6 +199,18 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
     print("masqueraded", 700 <= answers.recvfrom(10)[1][1] <= 709)
 clear()
 
+# In fragments.
+subprocess.run(["ip", "link", "set", "lo", "mtu", "1400"], check=True)
+ipt("-t nat -A OUTPUT -d 127.0.0.9 -p udp --dport 53 -j DNAT --to-destination 127.0.0.1:4000")
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+    client.settimeout(1)
+    client.sendto(bytes(5000), ("127.0.0.9", 53))
+    data, peer = answers.recvfrom(10000)
+    answers.sendto(bytes(4000), peer)
+    data, peer = client.recvfrom(10000)
+    print("fragments", len(data), peer)
+clear()
+
 # Errors about translated packets.
 ipt("-t nat -A OUTPUT -p udp --dport 53 -j REDIRECT --to-ports 4999")
 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:

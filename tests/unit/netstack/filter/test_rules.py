@@ -231,10 +231,10 @@ def test_errors_about_a_connection_are_related() -> None:
         client.receive()
 
 
-def test_table_of_connections_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conntrack, "MAX_CONNECTIONS", 8)
+def test_table_of_connections_is_bounded() -> None:
     pair = Pair()
     stateful(pair.left.stack)
+    rules_of(pair.left.stack).connections.limit = 8
     client = udp_at(pair.left, "10.0.0.1", 5)
     for port in range(20):
         client.send(b"question", Address(ip("10.0.0.2"), 100 + port))
@@ -298,7 +298,7 @@ class Router:
         self.outer = self.router.stack.add_interface("eth1", three)
         self.router.stack.set_up(self.outer)
         self.router.stack.add_address(self.outer, InterfaceAddress(ip("10.1.0.254"), 24))
-        self.router.stack.settings.ip_forward = 1
+        self.router.stack.settings.ip_forward = True
         default = RouteEntry(ip("0.0.0.0"), 0, self.left.interface, ip("10.0.0.254"))
         self.left.stack.add_route(default)
 
@@ -477,3 +477,24 @@ def test_inverting_twice_is_nothing() -> None:
     assert inverted(ping) == (ip("1.0.0.2"), ip("1.0.0.1"), 1, 7, 0)
     assert inverted(inverted(ping)) == ping
     assert Connection(Pair().environment, ping).reply == inverted(ping)
+
+
+@pytest.mark.parametrize(
+    ("name", "mask", "expected"),
+    [
+        (b"eth0", 5, True),
+        (b"eth1", 5, False),
+        (b"eth", 3, True),
+        (b"eth", 4, False),
+        (b"", 0, True),
+    ],
+)
+def test_interface_names(name: bytes, mask: int, expected: bool) -> None:
+    match = HeaderMatch()
+    match.input_name = int.from_bytes(name.ljust(16, b"\0"), "big")
+    match.input_mask = int.from_bytes((b"\xff" * mask).ljust(16, b"\0"), "big")
+    passage = Passage(ipv4.build(ip("1.0.0.1"), ip("1.0.0.2"), 17, 0, 1), 0, 0)
+    passage.input = Pair().left.interface
+    assert match.matches(passage) is expected
+    match.not_input = True
+    assert match.matches(passage) is not expected
