@@ -124,8 +124,25 @@ def execute_and_finish_with_zero(thread: PtraceThread) -> None:
     thread.finish(0)
 
 
-@pytest.mark.parametrize("handler", [finish_with_zero, execute_and_finish_with_zero])
-@pytest.mark.parametrize("number", [SYS_GETPID, SYS_MMAP, SYS_PAUSE, 1000])
+def make_and_finish_with_zero(thread: PtraceThread) -> None:
+    """Have the host make the call as it stands, before."""
+    t = thread
+    assert t.execute(t.number, t.a0, t.a1, t.a2, t.a3, t.a4, t.a5) != 0
+    thread.finish(0)
+
+
+@pytest.mark.parametrize(
+    ("handler", "number"),
+    [
+        (finish_with_zero, SYS_GETPID),
+        (finish_with_zero, SYS_PAUSE),
+        (finish_with_zero, 1000),
+        (execute_and_finish_with_zero, SYS_GETPID),
+        (execute_and_finish_with_zero, SYS_MMAP),
+        (make_and_finish_with_zero, SYS_GETPID),
+        (make_and_finish_with_zero, 1000),
+    ],
+)
 def test_a_result_of_zero_arrives_and_leaves_all_else(
     platform: PtracePlatform,
     start: Callable[..., PtraceThread],
