@@ -345,6 +345,7 @@ int pt_start(void)
     mallopt(M_TOP_PAD, 1 << 20);
     mallopt(M_MMAP_THRESHOLD, 32 << 20);
     queued_count = 0;
+    find_zero_call();
     int error = start_memory();
     if (!error)
         error = start_placement();

@@ -115,6 +115,47 @@ def test_rewritten_arguments_do_not_leak(
     assert wrong == 0, bin(wrong)
 
 
+def finish_with_zero(thread: PtraceThread) -> None:
+    thread.finish(0)
+
+
+def execute_and_finish_with_zero(thread: PtraceThread) -> None:
+    map_a_file(thread)
+    thread.finish(0)
+
+
+def make_and_finish_with_zero(thread: PtraceThread) -> None:
+    """Have the host make the call as it stands, before."""
+    t = thread
+    assert t.execute(t.number, t.a0, t.a1, t.a2, t.a3, t.a4, t.a5) != 0
+    thread.finish(0)
+
+
+@pytest.mark.parametrize(
+    ("handler", "number"),
+    [
+        (finish_with_zero, SYS_GETPID),
+        (finish_with_zero, SYS_PAUSE),
+        (finish_with_zero, 1000),
+        (execute_and_finish_with_zero, SYS_GETPID),
+        (execute_and_finish_with_zero, SYS_MMAP),
+        (make_and_finish_with_zero, SYS_GETPID),
+        (make_and_finish_with_zero, 1000),
+    ],
+)
+def test_a_result_of_zero_arrives_and_leaves_all_else(
+    platform: PtracePlatform,
+    start: Callable[..., PtraceThread],
+    handler: Callable[[PtraceThread], None],
+    number: int,
+) -> None:
+    """Whichever call it is: the host makes another one, which returns just that."""
+    source = ONE_CALL.replace("result == 77", "result == 0")
+    source = source.replace(f"check_call({SYS_GETPID},", f"check_call({number},")
+    wrong = guest.run(platform, start(source), {number: handler})
+    assert wrong == 0, bin(wrong)
+
+
 @pytest.mark.parametrize(
     ("share_memory", "same_group"), [(False, False), (True, False), (True, True)]
 )
