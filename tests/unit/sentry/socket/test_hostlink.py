@@ -8,6 +8,7 @@ import os
 import select
 import socket
 import struct
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -30,7 +31,8 @@ VNET = struct.Struct("<BBHHHH")  # struct virtio_net_hdr
 class World:
     def __init__(self, offloads: Offloads) -> None:
         self.platform = PollingPlatform()
-        self.stack, _ = new_stack(RealEnvironment())
+        self.environment = RealEnvironment()
+        self.stack, _ = new_stack(self.environment)
         self.peer, ours = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.peer.setblocking(False)
         ours.setblocking(False)
@@ -71,8 +73,12 @@ class Keeper(FrameHandler):
 
     def __init__(self) -> None:
         self.packets: list[InPacket] = []
+        self.overruns = 0  # of the next packets, all that come first find no room
 
     def on_frame(self, packet: InPacket) -> None:
+        if self.overruns:
+            self.overruns -= 1
+            packet.interface.stack.overruns += 1
         if packet.data.endswith(b"bug"):
             raise ZeroDivisionError
         self.packets.append(packet)
@@ -296,6 +302,26 @@ def test_a_flood_is_taken_in_portions(world: World) -> None:
     assert len(world.handler.packets) == RECEIVE_BUDGET
     world.platform.poll(0)
     assert len(world.handler.packets) == RECEIVE_BUDGET + 1
+
+
+def test_a_flood_that_nobody_reads_is_left_where_it_costs_nothing(world: World) -> None:
+    """Until a while later: nothing of it is lost to those who have room."""
+    for _ in range(16):
+        receive(world)
+    world.handler.overruns = 3
+    world.platform.poll(0)
+    assert len(world.handler.packets) == 16
+    for _ in range(16):
+        receive(world)
+    world.handler.overruns = 4
+    world.platform.poll(0)
+    assert len(world.handler.packets) == 20
+    world.platform.poll(0)
+    assert len(world.handler.packets) == 20
+    time.sleep(0.002)
+    world.environment.fire_due()
+    world.platform.poll(0)
+    assert len(world.handler.packets) == 32
 
 
 def test_a_frame_that_meets_a_bug_is_dropped(world: World) -> None:
