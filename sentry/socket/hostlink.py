@@ -101,6 +101,7 @@ class HostLink(Link):
         if offloads.segments or offloads.software_segments:
             self.gso_max = min(offloads.gso_max, GSO_MAX)
         self.sends_checksums = offloads.sends_checksums or self.gso_max > 0
+        self.finishes_checksums = not offloads.sends_checksums
 
     def start(self) -> None:
         """Take frames from now on."""

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 import pytest
 
 from netstack.build import new_stack
+from netstack.endpoint import Address
+from netstack.interface import InterfaceAddress
 from netstack.network import FrameHandler
 from netstack.packet import InPacket, OutFrame
 from netstack.wire import checksum as sums
@@ -32,7 +34,7 @@ class World:
     def __init__(self, offloads: Offloads) -> None:
         self.platform = PollingPlatform()
         self.environment = RealEnvironment()
-        self.stack, _ = new_stack(self.environment)
+        self.stack, self.udp = new_stack(self.environment)
         self.peer, ours = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.peer.setblocking(False)
         ours.setblocking(False)
@@ -330,3 +332,25 @@ def test_a_frame_that_meets_a_bug_is_dropped(world: World) -> None:
     world.platform.poll(0)
     assert len(world.handler.packets) == 1
     assert "ZeroDivisionError" in world.log.lines[0]
+
+
+@pytest.mark.parametrize("offloaded", [False, True])
+def test_a_datagrams_checksum_is_left_to_the_host_only_if_it_makes_it(offloaded: bool) -> None:
+    offloads = Offloads()
+    offloads.sends_checksums = offloaded
+    world = World(offloads)
+    ours, peer = bytes([10, 9, 0, 2]), bytes([10, 9, 0, 1])
+    world.stack.add_address(world.interface, InterfaceAddress(ours, 24))
+    world.stack.networks[4].neighbours.add_permanent(world.interface, peer, PEER_MAC)
+    world.sent()
+    endpoint = world.udp.new_endpoint(4)
+    assert endpoint.send(b"payload", Address(peer, 7)) == 7
+    [(virtio, frame)] = world.sent()
+    assert virtio[0] == int(offloaded)
+    total = sums.pseudo_header(ours, peer, 17, 15)
+    if offloaded:
+        assert int.from_bytes(frame[40:42], "big") == total
+    else:
+        assert sums.checksum(frame[34:], total) == 0
+    endpoint.close()
+    world.close()
