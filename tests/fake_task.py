@@ -32,6 +32,7 @@ class FakeMemory(GuestMemory):
 
     def __init__(self) -> None:
         self.bytes = bytearray(SIZE)
+        self.read_only = (0, 0)  # first address, and the one behind the last
 
     def _prefix(self, address: int, size: int) -> int:
         if size and not BASE <= address < BASE + SIZE:
@@ -47,7 +48,8 @@ class FakeMemory(GuestMemory):
         return self.read(address, self._prefix(address, size))
 
     def write(self, address: int, data: bytes) -> None:
-        if self._prefix(address, len(data)) < len(data):
+        start, end = self.read_only
+        if self._prefix(address, len(data)) < len(data) or start <= address < end:
             raise SysError(EFAULT)
         self.bytes[address - BASE : address - BASE + len(data)] = data
 

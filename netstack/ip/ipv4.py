@@ -19,7 +19,7 @@ from netstack.ip.forward4 import Forwarder4
 from netstack.ip.fragment import DROPPED, PartialPacket, Reassembler, ReassemblyOwner
 from netstack.ip.icmp4 import Icmp4
 from netstack.ip.igmp import Igmp
-from netstack.ip.output import transport_header
+from netstack.ip.output import leaves_checksum, transport_header
 from netstack.multicast import Group
 from netstack.neighbour import Neighbour
 from netstack.network import NetworkProtocol, check_kind
@@ -189,9 +189,7 @@ class Ipv4(NetworkProtocol):
         if must_split and packet.dont_fragment:
             self.counters.FragFails += 1
             raise NetError(MESSAGE_TOO_LONG)
-        by_link = (
-            packet.checksum_offset >= 0 and not must_split and route.interface.link.sends_checksums
-        )
+        by_link = packet.checksum_offset >= 0 and not must_split and leaves_checksum(route, packet)
         ident = 0 if packet.dont_fragment else self.next_identification(route, packet.protocol)
         ttl = packet.ttl or (1 if route.kind == MULTICAST else self.stack.settings.ip_default_ttl)
         head = wire.build(

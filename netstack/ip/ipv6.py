@@ -13,7 +13,7 @@ from netstack.ip.fragment import DROPPED, PartialPacket, Reassembler, Reassembly
 from netstack.ip.icmp6 import Icmp6
 from netstack.ip.mld import Mld
 from netstack.ip.ndp import Ndp
-from netstack.ip.output import transport_header
+from netstack.ip.output import leaves_checksum, transport_header
 from netstack.ip.select6 import select_source
 from netstack.multicast import Group
 from netstack.neighbour import Neighbour
@@ -304,7 +304,7 @@ class Ipv6(NetworkProtocol):
                 self.counters.FragFails += 1
                 raise NetError(MESSAGE_TOO_LONG)
             return self._send_fragments(route, packet, ttl)
-        by_link = packet.checksum_offset >= 0 and interface.link.sends_checksums
+        by_link = packet.checksum_offset >= 0 and leaves_checksum(route, packet)
         header = self._headers(route, packet, ttl, hop_by_hop, by_link=by_link)
         frame = OutFrame(ETHERTYPE_IPV6, header, packet.payload)
         frame.is_ipv6 = True

@@ -1,7 +1,14 @@
 """What both versions of IP do to a packet on its way out."""
 
 from netstack.packet import OutPacket
+from netstack.route import Route
 from netstack.wire.checksum import checksum, finish, pseudo_header, replace
+
+
+def leaves_checksum(route: Route, packet: OutPacket) -> bool:
+    """Return whether the link makes the transport checksum."""
+    link = route.interface.link
+    return link.sends_checksums and (packet.gso_size > 0 or not link.finishes_checksums)
 
 
 def transport_header(

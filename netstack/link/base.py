@@ -26,6 +26,7 @@ class Link(ABC):
         self.resolves = bool(address)  # next hops are found by ARP and ND (no IFF_NOARP)
         self.is_loopback = False
         self.sends_checksums = False  # takes frames with `checksum_start`
+        self.finishes_checksums = False  # of single frames, itself: better not to leave them to it
         self.gso_max = 0  # largest frame it takes with `gso_size`; 0: none
 
     @abstractmethod

@@ -88,7 +88,7 @@ class DeliveryQueue(Timer):
 
     def flush(self) -> None:
         """Deliver what is queued and what that causes, up to a limit."""
-        if self._flushing:
+        if self._flushing or not (self.queue or self.refused or self.deadline_ns):
             return
         self._flushing = True
         try:

@@ -109,6 +109,14 @@ class FdTable:
         """Return the descriptors in use, in order."""
         return [fd for fd, file in enumerate(self._files) if file is not None]
 
+    def highest_fd(self) -> int:
+        """Return the highest descriptor in use, -1 if there is none."""
+        files = self._files
+        fd = len(files) - 1
+        while fd >= 0 and files[fd] is None:
+            fd -= 1
+        return fd
+
     def copy(self) -> "FdTable":
         """Return a table of its own for a task without CLONE_FILES."""
         new = FdTable(self.limit)

@@ -82,6 +82,33 @@ class Lib:
     def pt_place(self, tid: int, cpu: int, /) -> int: ...
     def pt_copy_buffer(self) -> CData: ...
     def pt_read(self, pid: int, address: int, size: int, /) -> int: ...
+    def pt_read_parts(
+        self,
+        pid: int,
+        a0: int,
+        s0: int,
+        a1: int,
+        s1: int,
+        a2: int,
+        s2: int,
+        a3: int,
+        s3: int,
+        /,
+    ) -> int: ...
+    def pt_write_parts(
+        self,
+        pid: int,
+        data: bytes,
+        a0: int,
+        s0: int,
+        a1: int,
+        s1: int,
+        a2: int,
+        s2: int,
+        a3: int,
+        s3: int,
+        /,
+    ) -> int: ...
     def pt_write(self, pid: int, address: int, data: bytes, size: int, /) -> int: ...
     def pt_stage(self, offset: int, data: bytes | CData, size: int, /) -> None: ...
     def pt_write_staged(self, pid: int, address: int, size: int, /) -> int: ...

@@ -100,6 +100,17 @@ class GuestMemory(ABC):
         """Write a prefix of `pieces`, which lie one behind the other, as `write_upto` does."""
         return self.write_upto(address, b"".join(pieces))
 
+    def read_parts(self, parts: list[tuple[int, int]]) -> bytes:
+        """Return what is at addresses of certain sizes, joined; SysError(EFAULT) as `read`."""
+        return b"".join([self.read(address, size) for address, size in parts])
+
+    def write_parts(self, parts: list[tuple[int, int]], data: bytes) -> None:
+        """Write `data`, cut into these sizes, to these addresses; SysError(EFAULT) as `write`."""
+        start = 0
+        for address, size in parts:
+            self.write(address, data[start : start + size])
+            start += size
+
     @abstractmethod
     def read_cstring(self, address: int, limit: int) -> bytes:
         """Return the bytes before the NUL at `address`.

@@ -52,6 +52,10 @@ int pt_leave_handler(int tid);
 
 char *pt_copy_buffer(void);
 long pt_read(int pid, unsigned long address, unsigned long size);
+long pt_read_parts(int pid, unsigned long, unsigned long, unsigned long, unsigned long,
+    unsigned long, unsigned long, unsigned long, unsigned long);
+long pt_write_parts(int pid, const char *data, unsigned long, unsigned long, unsigned long,
+    unsigned long, unsigned long, unsigned long, unsigned long, unsigned long);
 long pt_write(int pid, unsigned long address, const char *data, unsigned long size);
 void pt_stage(unsigned long offset, const char *data, unsigned long size);
 long pt_write_staged(int pid, unsigned long address, unsigned long size);

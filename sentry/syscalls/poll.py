@@ -8,7 +8,6 @@ from struct import Struct
 from typing import Final
 
 from sentry.abi.errno import (
-    EBADF,
     EINTR,
     EINVAL,
     ERESTART_RESTARTBLOCK,
@@ -22,7 +21,7 @@ from sentry.kernel.blocking import sleep
 from sentry.kernel.call import CallData
 from sentry.kernel.signal_wait import begin_with_mask, end_with_mask
 from sentry.kernel.task import Task
-from sentry.mm.user import read_timespec_ns, write_timespec_ns
+from sentry.mm.io import Segment
 from sentry.vfs.file import (
     POLLERR,
     POLLHUP,
@@ -41,11 +40,17 @@ from sentry.vfs.file import (
 SELECT_READ: Final = POLLRDNORM | POLLRDBAND | POLLIN | POLLHUP | POLLERR
 SELECT_WRITE: Final = POLLWRBAND | POLLWRNORM | POLLOUT | POLLERR
 SELECT_EXCEPT: Final = POLLPRI
-_SELECT_SETS: Final = (SELECT_READ, SELECT_WRITE, SELECT_EXCEPT)
+# Which sets a descriptor is in, above the bits of poll(2) in `PollItem.events`.
+IN_READS: Final = 1 << 32
+IN_WRITES: Final = 1 << 33
+IN_EXCEPTS: Final = 1 << 34
+
+SetAddresses = tuple[int, int, int]
 
 _NS_PER_MS: Final = 1_000_000
 _FOREVER: Final = -1
-_TIMEVAL: Final = Struct("<qq")
+_TWO_LONGS: Final = Struct("<qq")  # struct timespec, struct timeval
+TIME_SIZE: Final = 16
 _MASK_ARGUMENT: Final = Struct("<QQ")
 _REVENTS: Final = Struct("<H")
 _MAX_SECONDS: Final = 1 << 33
@@ -102,6 +107,53 @@ class PollData(CallData):
                 item.file.drop()
 
 
+class SelectData(PollData):
+    """The files of a select(2), and where its sets are."""
+
+    def __init__(self, addresses: SetAddresses) -> None:
+        super().__init__()
+        self.addresses = addresses  # of the sets to read, to write, for exceptions; 0: none
+        self.used = 0  # descriptors below it are looked at
+        self.size = 0  # of each set
+        self.is_copied = False  # the sets, into `raw`
+        self.is_open = False  # the files are found
+
+    def parts(self) -> list[Segment]:
+        """Return where the sets are."""
+        if not self.size:
+            return []
+        return [(address, self.size) for address in self.addresses if address]
+
+
+class TimeLimit:
+    """The last argument of these calls: how long to wait, and how much of it is left."""
+
+    def __init__(self, address: int, *, is_timeval: bool) -> None:
+        self.address = address  # 0: for ever
+        self.is_timeval = is_timeval  # microseconds, not nanoseconds
+
+    def parse(self, raw: bytes) -> int:
+        """Return the time in nanoseconds; SysError(EINVAL) if it is none."""
+        seconds, rest = _TWO_LONGS.unpack(raw)
+        if self.is_timeval:
+            # Microseconds beyond a second are carried.
+            seconds += rest // 1_000_000
+            rest = rest % 1_000_000 * 1000
+        if seconds < 0 or not 0 <= rest < 1_000_000_000:
+            raise SysError(EINVAL)
+        total: int = min(seconds, _MAX_SECONDS) * 1_000_000_000 + rest
+        return total
+
+    def pack_left(self, task: Task) -> bytes:
+        """Return what is left of it now."""
+        deadline_ns = task.call.deadline_ns
+        left_ns = 0
+        if deadline_ns > 1:
+            left_ns = max(0, deadline_ns - task.kernel.clock.monotonic_ns())
+        rest = left_ns % 1_000_000_000
+        return _TWO_LONGS.pack(left_ns // 1_000_000_000, rest // 1000 if self.is_timeval else rest)
+
+
 def sys_poll(task: Task, fds: UserPtr, count: Uint, timeout_ms: Int) -> int:
     """poll(2): a negative timeout waits for ever."""
     if task.call.is_first_run:
@@ -119,8 +171,10 @@ def sys_ppoll(
     task: Task, fds: UserPtr, count: Uint, timeout: UserPtr, mask: UserPtr, mask_size: Size
 ) -> int:
     """ppoll(2): the time that is left is written back."""
+    time = TimeLimit(timeout, is_timeval=False)
     if task.call.is_first_run:
-        _note_deadline(task, _read_timespec_ns(task, timeout))
+        raw = task.memory.read(timeout, TIME_SIZE) if timeout != NULL else b""
+        _note_deadline(task, time.parse(raw) if raw else _FOREVER)
     begin_with_mask(task, mask, mask_size)
     try:
         data = _poll_data(task, fds, count)
@@ -130,17 +184,16 @@ def sys_ppoll(
     except SysError:
         end_with_mask(task, interrupted=False)
         raise
-    return _finish(task, ready, timeout, is_timeval=False)
+    return _finish(task, ready, time)
 
 
 def sys_select(
     task: Task, count: Int, reads: UserPtr, writes: UserPtr, excepts: UserPtr, timeout: UserPtr
 ) -> int:
     """select(2): the time that is left is written back."""
-    if task.call.is_first_run:
-        _note_deadline(task, _read_timeval_ns(task, timeout))
-    ready = _select(task, count, reads, writes, excepts)
-    return _finish(task, ready, timeout, is_timeval=True)
+    time = TimeLimit(timeout, is_timeval=True)
+    data = _select_data(task, count, (reads, writes, excepts), time)
+    return _finish_select(task, data, _select(task, count, data), time)
 
 
 def sys_pselect6(
@@ -153,17 +206,17 @@ def sys_pselect6(
     mask_argument: UserPtr,
 ) -> int:
     """pselect6(2): the sixth argument points to a mask's address and size."""
-    if task.call.is_first_run:
-        _note_deadline(task, _read_timespec_ns(task, timeout))
+    time = TimeLimit(timeout, is_timeval=False)
+    data = _select_data(task, count, (reads, writes, excepts), time)
     if mask_argument != NULL and task.saved_mask < 0:
         mask, size = _MASK_ARGUMENT.unpack(task.memory.read(mask_argument, 16))
         begin_with_mask(task, mask, size)
     try:
-        ready = _select(task, count, reads, writes, excepts)
+        ready = _select(task, count, data)
     except SysError:
         end_with_mask(task, interrupted=False)
         raise
-    return _finish(task, ready, timeout, is_timeval=False)
+    return _finish_select(task, data, ready, time)
 
 
 def _note_deadline(task: Task, timeout_ns: int) -> None:
@@ -236,102 +289,125 @@ def _write_revents(task: Task, fds: int, data: PollData) -> None:
     task.memory.write(fds, bytes(raw))
 
 
-def _select(task: Task, count: int, reads: int, writes: int, excepts: int) -> int:
+def _select_data(task: Task, count: int, addresses: SetAddresses, time: TimeLimit) -> SelectData:
+    """Return what a select is about; on the first run its time limit and sets are copied in."""
+    kept = task.call.data
+    if isinstance(kept, SelectData):
+        return kept
+    data = SelectData(addresses)
+    task.call.data = data
+    # Linux looks only at descriptors that the table has room for (max_fds).
+    data.used = max(min(count, (max(task.fds.highest_fd(), 0) | 63) + 1), 0)
+    data.size = (data.used + 63) // 64 * 8
+    parts = data.parts()
+    if time.address:
+        parts.insert(0, (time.address, TIME_SIZE))
+    try:
+        raw = task.memory.read_parts(parts)
+        data.raw = raw[TIME_SIZE:] if time.address else raw
+        data.is_copied = True
+    except SysError:
+        # A bad time limit comes before a bad mask, and that before bad sets.
+        raw = task.memory.read(time.address, TIME_SIZE) if time.address else b""
+    _note_deadline(task, time.parse(raw[:TIME_SIZE]) if time.address else _FOREVER)
+    return data
+
+
+def _select(task: Task, count: int, data: SelectData) -> int:
+    """As `_scan_or_sleep`."""
     if count < 0:
         raise SysError(EINVAL)
-    kept = task.call.data
-    if isinstance(kept, PollData):
-        data = kept
-    else:
-        data = PollData()
-        task.call.data = data
-        _add_select_sets(task, data, count, (reads, writes, excepts))
-    ready = _scan_or_sleep(task, data, _may_sleep(task))
-    if ready < 0:
-        return ready
-    return _write_select_sets(task, data, count, (reads, writes, excepts))
+    if not data.is_open:
+        if not data.is_copied:
+            data.raw = task.memory.read_parts(data.parts())
+        _open_select_sets(task, data)
+        data.is_open = True
+    return _scan_or_sleep(task, data, _may_sleep(task))
 
 
-def _add_select_sets(
-    task: Task, data: PollData, count: int, addresses: tuple[int, int, int]
-) -> None:
-    """Copy the sets in; SysError(EBADF) if a descriptor in them is not open."""
-    table = task.fds
-    # Linux looks only at descriptors that the table has room for (max_fds).
-    open_fds = table.open_fds()
-    highest = (open_fds[-1] | 63) + 1 if open_fds else 64
-    used = min(count, highest)
-    size = (used + 63) // 64 * 8
-    wanted: dict[int, int] = {}
+def _open_select_sets(task: Task, data: SelectData) -> None:
+    """Find the files of all sets; SysError(EBADF) if a descriptor in them is not open."""
+    size = data.size
+    limit = (1 << data.used) - 1
+    sets = [0, 0, 0]
+    start = 0
     for which in range(3):
-        if addresses[which] == 0 or size == 0:
-            continue
-        bits = int.from_bytes(task.memory.read(addresses[which], size), "little")
-        bits &= (1 << used) - 1
-        while bits:
-            fd = (bits & -bits).bit_length() - 1
-            bits &= bits - 1
-            wanted[fd] = wanted.get(fd, 0) | 1 << which
-    for fd in sorted(wanted):
+        if data.addresses[which] and size:
+            sets[which] = int.from_bytes(data.raw[start : start + size], "little") & limit
+            start += size
+    reads, writes, excepts = sets
+    left = reads | writes | excepts
+    table = task.fds
+    while left:
+        bit = left & -left
+        left ^= bit
+        fd = bit.bit_length() - 1
         events = 0
-        for which in range(3):
-            if wanted[fd] >> which & 1:
-                events |= _SELECT_SETS[which]
-        try:
-            file = table.get(fd)
-        except SysError:
-            raise SysError(EBADF) from None
-        data.add(fd, file, events)
-        # Which of the sets it is in, above the poll bits.
-        data.items[-1].events |= wanted[fd] << 32
-    data.raw = bytes(size)
+        if reads & bit:
+            events |= SELECT_READ | IN_READS
+        if writes & bit:
+            events |= SELECT_WRITE | IN_WRITES
+        if excepts & bit:
+            events |= SELECT_EXCEPT | IN_EXCEPTS
+        data.add(fd, table.get(fd), events)
 
 
-def _write_select_sets(
-    task: Task, data: PollData, count: int, addresses: tuple[int, int, int]
-) -> int:
-    """Write the sets of what is ready; return how many bits they have."""
-    del count
+def _write_select_sets(task: Task, data: SelectData, time: TimeLimit) -> int:
+    """Write the sets of what is ready and the time that is left; return how many bits are set."""
     total = 0
     results = [0, 0, 0]
     for item in data.items:
-        for which in range(3):
-            if item.events >> (32 + which) & 1 and item.ready & _SELECT_SETS[which]:
-                results[which] |= 1 << item.index
-                total += 1
-    size = len(data.raw)
+        ready = item.ready
+        if not ready:
+            continue
+        events = item.events
+        bit = 1 << item.index
+        if events & IN_READS and ready & SELECT_READ:
+            results[0] |= bit
+            total += 1
+        if events & IN_WRITES and ready & SELECT_WRITE:
+            results[1] |= bit
+            total += 1
+        if events & IN_EXCEPTS and ready & SELECT_EXCEPT:
+            results[2] |= bit
+            total += 1
+    size = data.size
+    sets = b""
     for which in range(3):
-        if addresses[which] and size:
-            task.memory.write(addresses[which], results[which].to_bytes(size, "little"))
+        if data.addresses[which] and size:
+            sets += results[which].to_bytes(size, "little")
+    parts = data.parts()
+    if time.address:
+        try:
+            left = time.pack_left(task)
+            task.memory.write_parts([*parts, (time.address, TIME_SIZE)], sets + left)
+        except SysError:
+            # A read-only timeout must not fail the call (poll_select_finish, fs/select.c).
+            task.memory.write_parts(parts, sets)
+    else:
+        task.memory.write_parts(parts, sets)
     return total
 
 
-def _read_timespec_ns(task: Task, address: int) -> int:
-    return _FOREVER if address == 0 else read_timespec_ns(task.memory, address)
+def _finish_select(task: Task, data: SelectData, ready: int, time: TimeLimit) -> int:
+    """Write what there is to tell, where the call is over, and return its result."""
+    if ready < 0:
+        return _finish(task, ready, time)
+    try:
+        return _write_select_sets(task, data, time)
+    finally:
+        end_with_mask(task, interrupted=False)
 
 
-def _read_timeval_ns(task: Task, address: int) -> int:
-    """Return the time limit of select(2); microseconds beyond a second are carried."""
-    if address == 0:
-        return _FOREVER
-    seconds, microseconds = _TIMEVAL.unpack(task.memory.read(address, 16))
-    seconds += microseconds // 1_000_000
-    microseconds %= 1_000_000
-    if seconds < 0:
-        raise SysError(EINVAL)
-    total: int = min(seconds, _MAX_SECONDS) * 1_000_000_000 + microseconds * 1000
-    return total
-
-
-def _finish(task: Task, ready: int, timeout: int, *, is_timeval: bool) -> int:
+def _finish(task: Task, ready: int, time: TimeLimit) -> int:
     """Put the mask back and write the time that is left, where the call is over."""
     if ready < 0 and ready != -EINTR:
         return ready
     interrupted = ready == -EINTR
     end_with_mask(task, interrupted=interrupted)
-    if timeout:
+    if time.address:
         try:
-            _write_time_left(task, timeout, is_timeval=is_timeval)
+            task.memory.write(time.address, time.pack_left(task))
         except SysError:
             # A read-only timeout must not fail the call (poll_select_finish, fs/select.c).
             if interrupted:
@@ -339,15 +415,3 @@ def _finish(task: Task, ready: int, timeout: int, *, is_timeval: bool) -> int:
     if interrupted:
         raise SysError(ERESTARTNOHAND)
     return ready
-
-
-def _write_time_left(task: Task, timeout: int, *, is_timeval: bool) -> None:
-    deadline_ns = task.call.deadline_ns
-    left_ns = 0
-    if deadline_ns > 1:
-        left_ns = max(0, deadline_ns - task.kernel.clock.monotonic_ns())
-    if is_timeval:
-        left_us = left_ns // 1000
-        task.memory.write(timeout, _TIMEVAL.pack(left_us // 1_000_000, left_us % 1_000_000))
-    else:
-        write_timespec_ns(task.memory, timeout, left_ns)

@@ -21,6 +21,8 @@ BUFFER_SIZE: Final = 262144  # as in native/memory.c
 STAGED_MIN: Final = 4096  # what is smaller gains nothing by being aligned
 ADDRESS_LIMIT: Final = 1 << 64
 MAPS_CHUNK: Final = 65536
+PARTS: Final = 4  # as in native/memory.c
+NO_PARTS: Final = [(0, 0)] * PARTS
 
 
 # Bound once: these are the hot path, and each look into the extension costs as much as a call.
@@ -139,6 +141,24 @@ class PtraceMemory(GuestMemory):
             raise SysError(EFAULT)
         return count
 
+    def read_parts(self, parts: list[tuple[int, int]]) -> bytes:
+        total = parts_size(parts)
+        if not 0 < total <= BUFFER_SIZE or len(parts) > PARTS:
+            return super().read_parts(parts)
+        (a0, s0), (a1, s1), (a2, s2), (a3, s3) = parts + NO_PARTS[len(parts) :]
+        if lib.pt_read_parts(self.tid, a0, s0, a1, s1, a2, s2, a3, s3) != total:
+            raise SysError(EFAULT)
+        return self.buffer[:total]
+
+    def write_parts(self, parts: list[tuple[int, int]], data: bytes) -> None:
+        total = parts_size(parts)
+        if total != len(data) or not total or len(parts) > PARTS:
+            super().write_parts(parts, data)
+            return
+        (a0, s0), (a1, s1), (a2, s2), (a3, s3) = parts + NO_PARTS[len(parts) :]
+        if lib.pt_write_parts(self.tid, data, a0, s0, a1, s1, a2, s2, a3, s3) != total:
+            raise SysError(EFAULT)
+
     def read_cstring(self, address: int, limit: int) -> bytes:
         length = _read_string(self.tid, address, limit)
         if length < 0:
@@ -174,6 +194,16 @@ class PtraceMemory(GuestMemory):
             return b""  # the process is gone
         pages, _, rest = text.partition(b" ")
         return b"%d %s" % (max(int(pages) - RESERVATION.pages, 0), rest)
+
+
+def parts_size(parts: list[tuple[int, int]]) -> int:
+    """Return the size of parts together; SysError(EFAULT) for one beyond all addresses."""
+    total = 0
+    for address, size in parts:
+        if address + size > ADDRESS_LIMIT:
+            raise SysError(EFAULT)
+        total += size
+    return total
 
 
 def read_proc_file(proc_fd: int, name: str) -> bytes:

@@ -39,6 +39,46 @@ long pt_read(int pid, unsigned long address, unsigned long size)
     return copy_in(pid, address, copy_buffer, size < BUFFER_SIZE ? size : BUFFER_SIZE);
 }
 
+#define PARTS 4
+
+// The pieces of at most PARTS places of guest memory that are not empty; returns how many.
+static unsigned long list_parts(struct iovec *remote, const unsigned long *addresses,
+                                const unsigned long *sizes, unsigned long *total)
+{
+    unsigned long count = 0;
+    *total = 0;
+    for (int i = 0; i < PARTS; i++)
+        if (sizes[i]) {
+            remote[count++] = (struct iovec){(void *)addresses[i], sizes[i]};
+            *total += sizes[i];
+        }
+    return count;
+}
+
+// Reads several places at once into the kept buffer, one behind the other; their sizes are no
+// more than BUFFER_SIZE together.  May be short.
+long pt_read_parts(int pid, unsigned long a0, unsigned long s0, unsigned long a1, unsigned long s1,
+                   unsigned long a2, unsigned long s2, unsigned long a3, unsigned long s3)
+{
+    const unsigned long addresses[PARTS] = {a0, a1, a2, a3}, sizes[PARTS] = {s0, s1, s2, s3};
+    struct iovec local = {copy_buffer, 0}, remote[PARTS];
+    unsigned long count = list_parts(remote, addresses, sizes, &local.iov_len);
+    ssize_t done = process_vm_readv(pid, &local, 1, remote, count, 0);
+    return done < 0 ? -errno : done;
+}
+
+// Writes what lies one behind the other to several places at once; may be short.
+long pt_write_parts(int pid, const char *data, unsigned long a0, unsigned long s0, unsigned long a1,
+                    unsigned long s1, unsigned long a2, unsigned long s2, unsigned long a3,
+                    unsigned long s3)
+{
+    const unsigned long addresses[PARTS] = {a0, a1, a2, a3}, sizes[PARTS] = {s0, s1, s2, s3};
+    struct iovec local = {(void *)data, 0}, remote[PARTS];
+    unsigned long count = list_parts(remote, addresses, sizes, &local.iov_len);
+    ssize_t done = process_vm_writev(pid, &local, 1, remote, count, 0);
+    return done < 0 ? -errno : done;
+}
+
 // Puts data at an offset of the kept buffer, of which pt_write_staged writes the first `size`
 // bytes: so they leave from an aligned place, and all in one call.
 void pt_stage(unsigned long offset, const char *data, unsigned long size)

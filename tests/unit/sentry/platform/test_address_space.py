@@ -70,6 +70,33 @@ def test_the_hosts_map_is_the_truth_for_anonymous_memory(
     assert not [span for span in maps if span[0] <= second < span[1]]
 
 
+def test_parts_are_copied_at_once(
+    platform: PtracePlatform, start: Callable[..., PtraceThread]
+) -> None:
+    """Any number of them, and all or nothing is said of those that cannot be copied."""
+    checked: list[int] = []
+
+    def at_getpid(thread: PtraceThread) -> None:
+        memory = thread.memory
+        first, _, barrier = struct.unpack("<3Q", memory.read(thread.a0, 24))
+        for count in range(7):
+            parts = [(first + 1000 * i, 8 * i + 1) for i in range(count)]
+            data = os.urandom(sum(size for _, size in parts))
+            memory.write_parts(parts, data)
+            assert memory.read_parts(parts) == data
+            assert b"".join(memory.read(at, size) for at, size in parts) == data
+            checked.append(len(data))
+        for bad in (barrier, (1 << 64) - 4):
+            with pytest.raises(SysError):
+                memory.read_parts([(first, 8), (bad, 8)])
+            with pytest.raises(SysError):
+                memory.write_parts([(first, 8), (bad, 8)], bytes(16))
+        thread.finish(0)
+
+    assert guest.run(platform, start(ANONYMOUS), {SYS_GETPID: at_getpid}) == 0
+    assert checked == [0, 1, 10, 27, 52, 85, 126]
+
+
 def test_pieces_are_written_as_one(
     platform: PtracePlatform, start: Callable[..., PtraceThread]
 ) -> None:

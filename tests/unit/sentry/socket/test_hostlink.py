@@ -8,11 +8,14 @@ import os
 import select
 import socket
 import struct
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from netstack.build import new_stack
+from netstack.endpoint import Address
+from netstack.interface import InterfaceAddress
 from netstack.network import FrameHandler
 from netstack.packet import InPacket, OutFrame
 from netstack.wire import checksum as sums
@@ -30,7 +33,8 @@ VNET = struct.Struct("<BBHHHH")  # struct virtio_net_hdr
 class World:
     def __init__(self, offloads: Offloads) -> None:
         self.platform = PollingPlatform()
-        self.stack, _ = new_stack(RealEnvironment())
+        self.environment = RealEnvironment()
+        self.stack, self.udp = new_stack(self.environment)
         self.peer, ours = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.peer.setblocking(False)
         ours.setblocking(False)
@@ -71,8 +75,12 @@ class Keeper(FrameHandler):
 
     def __init__(self) -> None:
         self.packets: list[InPacket] = []
+        self.overruns = 0  # of the next packets, all that come first find no room
 
     def on_frame(self, packet: InPacket) -> None:
+        if self.overruns:
+            self.overruns -= 1
+            packet.interface.stack.overruns += 1
         if packet.data.endswith(b"bug"):
             raise ZeroDivisionError
         self.packets.append(packet)
@@ -298,9 +306,51 @@ def test_a_flood_is_taken_in_portions(world: World) -> None:
     assert len(world.handler.packets) == RECEIVE_BUDGET + 1
 
 
+def test_a_flood_that_nobody_reads_is_left_where_it_costs_nothing(world: World) -> None:
+    """Until a while later: nothing of it is lost to those who have room."""
+    for _ in range(16):
+        receive(world)
+    world.handler.overruns = 3
+    world.platform.poll(0)
+    assert len(world.handler.packets) == 16
+    for _ in range(16):
+        receive(world)
+    world.handler.overruns = 4
+    world.platform.poll(0)
+    assert len(world.handler.packets) == 20
+    world.platform.poll(0)
+    assert len(world.handler.packets) == 20
+    time.sleep(0.002)
+    world.environment.fire_due()
+    world.platform.poll(0)
+    assert len(world.handler.packets) == 32
+
+
 def test_a_frame_that_meets_a_bug_is_dropped(world: World) -> None:
     receive(world, payload=b"bug")
     receive(world, payload=b"fine")
     world.platform.poll(0)
     assert len(world.handler.packets) == 1
     assert "ZeroDivisionError" in world.log.lines[0]
+
+
+@pytest.mark.parametrize("offloaded", [False, True])
+def test_a_datagrams_checksum_is_left_to_the_host_only_if_it_makes_it(offloaded: bool) -> None:
+    offloads = Offloads()
+    offloads.sends_checksums = offloaded
+    world = World(offloads)
+    ours, peer = bytes([10, 9, 0, 2]), bytes([10, 9, 0, 1])
+    world.stack.add_address(world.interface, InterfaceAddress(ours, 24))
+    world.stack.networks[4].neighbours.add_permanent(world.interface, peer, PEER_MAC)
+    world.sent()
+    endpoint = world.udp.new_endpoint(4)
+    assert endpoint.send(b"payload", Address(peer, 7)) == 7
+    [(virtio, frame)] = world.sent()
+    assert virtio[0] == int(offloaded)
+    total = sums.pseudo_header(ours, peer, 17, 15)
+    if offloaded:
+        assert int.from_bytes(frame[40:42], "big") == total
+    else:
+        assert sums.checksum(frame[34:], total) == 0
+    endpoint.close()
+    world.close()

@@ -4,10 +4,10 @@ from struct import pack, unpack
 
 import pytest
 
-from sentry.abi.errno import EBADF, ERESTART_RESTARTBLOCK, ERESTARTNOHAND
+from sentry.abi.errno import EBADF, EFAULT, EINVAL, ERESTART_RESTARTBLOCK, ERESTARTNOHAND
 from sentry.abi.types import Fd, Int, Size, Uint, UserPtr
 from sentry.mm.io import KernelSource
-from sentry.syscalls.poll import sys_poll, sys_ppoll, sys_select
+from sentry.syscalls.poll import sys_poll, sys_ppoll, sys_pselect6, sys_select
 from sentry.syscalls.read_write import sys_write
 from tests.fake_task import BASE, FakeTask, Running, call
 from tests.unit.sentry.syscalls.test_read_write import BUFFER, make_pipe
@@ -86,3 +86,54 @@ def test_select(task: FakeTask) -> None:
     task.fds.get(Fd(writer)).try_write(KernelSource(b"x"))
     assert waiting.resume() == 1
     assert unpack("<Q", task.memory.read(reads, 8))[0] == 1 << reader
+
+
+def test_select_tells_sets_and_time_left_together(task: FakeTask) -> None:
+    reader, writer = make_pipe(task)
+    reads, writes, limit = (UserPtr(BASE + at) for at in (0x3000, 0x3100, 0x3200))
+    none = UserPtr(0)
+    count = Int(writer + 1)
+    task.memory.write(reads, pack("<Q", 1 << reader))
+    task.memory.write(writes, pack("<Q", 0))
+    task.memory.write(limit, pack("<qq", 1, 1_500_000))
+    waiting = Running(task, lambda: sys_select(task, count, reads, writes, none, limit))
+    assert waiting.is_blocked
+    task.advance(1_000_000_000)
+    task.fds.get(Fd(writer)).try_write(KernelSource(b"x"))
+    assert waiting.resume() == 1
+    assert unpack("<Q", task.memory.read(reads, 8))[0] == 1 << reader
+    assert unpack("<qq", task.memory.read(limit, 16)) == (1, 500_000)
+    assert task.fds.get(reader).references == 1
+
+
+def test_select_forgets_the_time_that_cannot_be_written(task: FakeTask) -> None:
+    _, writer = make_pipe(task)
+    writes, limit, none = UserPtr(BASE + 0x3000), UserPtr(BASE + 0x3100), UserPtr(0)
+    count = Int(writer + 1)
+    task.memory.write(writes, pack("<Q", 1 << writer))
+    task.memory.write(limit, pack("<qq", 1, 0))
+    task.memory.read_only = (limit, limit + 16)
+    assert call(task, lambda: sys_pselect6(task, count, none, writes, none, limit, none)) == 1
+    assert unpack("<Q", task.memory.read(writes, 8))[0] == 1 << writer
+    assert unpack("<qq", task.memory.read(limit, 16)) == (1, 0)
+    task.memory.read_only = (writes, writes + 8)
+    assert call(task, lambda: sys_pselect6(task, count, none, writes, none, limit, none)) == -EFAULT
+
+
+def test_what_select_refuses_first(task: FakeTask) -> None:
+    _, writer = make_pipe(task)
+    limit, mask, none, bad = UserPtr(BASE + 0x3100), UserPtr(BASE + 0x3200), UserPtr(0), UserPtr(8)
+    count = Int(writer + 1)
+    task.memory.write(mask, pack("<QQ", mask, 5))
+
+    def selected(sets: UserPtr, time: UserPtr, mask_argument: UserPtr, count: Int = count) -> int:
+        return call(task, lambda: sys_pselect6(task, count, sets, none, none, time, mask_argument))
+
+    task.memory.write(limit, pack("<qq", 1, -1))
+    assert selected(bad, limit, none) == -EINVAL
+    assert selected(bad, bad, mask) == -EFAULT
+    task.memory.write(limit, pack("<qq", 1, 0))
+    assert selected(bad, limit, mask) == -EINVAL
+    assert selected(bad, limit, none) == -EFAULT
+    assert selected(bad, limit, none, Int(-1)) == -EINVAL
+    assert task.saved_mask < 0
