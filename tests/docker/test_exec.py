@@ -54,7 +54,8 @@ def test_exec(boxes):
 def test_the_processes_of_a_container_see_each_other(docker):
     name = docker.detach("--", "sh", "-c", "trap 'echo got >/got; exit 3' USR1; sleep 100 & wait")
     assert docker.ok("exec", name, "cat", "/proc/1/comm") == "sh\n"
-    docker.ok("exec", name, "kill", "-USR1", "1")
+    # Init may be gone, and with it everything in the container, before kill(1) is done.
+    assert docker("exec", name, "kill", "-USR1", "1").status in (0, 137)
     assert docker.ok("wait", name) == "3\n"
 
 
