@@ -78,8 +78,9 @@ def _build_extension(builder: Path) -> None:
     key = digest_of_files(inputs, importlib.metadata.version("cffi"))
     stamp = BUILD / "extensions" / builder.stem
     if stamp.is_file():
-        built, _, have = stamp.read_text().partition("\n")
-        if have == key and (builder.parent / built).is_file():
+        built, have, content = (stamp.read_text() + "\n\n").split("\n")[:3]
+        library = builder.parent / built
+        if have == key and library.is_file() and content == digest_of_files([library]):
             return
     say(f"extension {builder.relative_to(ROOT)}")
     scratch = BUILD / "cffi" / builder.stem
@@ -93,7 +94,8 @@ def _build_extension(builder: Path) -> None:
     shutil.copy(library, fresh)
     fresh.rename(builder.parent / library.name)
     stamp.parent.mkdir(parents=True, exist_ok=True)
-    stamp.write_text(f"{library.name}\n{key}")
+    content = digest_of_files([builder.parent / library.name])
+    stamp.write_text(f"{library.name}\n{key}\n{content}")
 
 
 # --- mypyc ------------------------------------------------------------------------------

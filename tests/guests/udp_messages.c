@@ -1,5 +1,5 @@
 /* What comes along with datagrams: control messages, errors, filters, segments (ip(7), ipv6(7), udp(7)). */
-#include "net.h"
+#include "udp.h"
 
 #include <linux/errqueue.h>
 #include <linux/filter.h>
@@ -11,24 +11,6 @@
 #define UDP_SEGMENT 103
 #define UDP_GRO 104
 #endif
-
-static int fds[2];
-static char bytes[70000];
-static char control[512];
-
-/* A message header for one buffer and the control buffer, with the sender's name if wanted. */
-static struct msghdr header_for(struct iovec *part, size_t size, void *name, socklen_t name_size)
-{
-	*part = (struct iovec){bytes, size};
-	return (struct msghdr){
-		.msg_name = name,
-		.msg_namelen = name_size,
-		.msg_iov = part,
-		.msg_iovlen = 1,
-		.msg_control = control,
-		.msg_controllen = sizeof(control),
-	};
-}
 
 /* Add one control message to a header whose control buffer holds only this. */
 static void put_control(struct msghdr *header, int level, int type, const void *data, size_t size)

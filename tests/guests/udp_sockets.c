@@ -1,25 +1,7 @@
 /* udp(7): datagrams between sockets: addresses, ends, groups, several at once. */
-#include "net.h"
+#include "udp.h"
 
 #include <netinet/udp.h>
-
-static int fds[2];
-static char bytes[70000];
-static char control[512];
-
-/* A message header for one buffer and the control buffer, with the sender's name if wanted. */
-static struct msghdr header_for(struct iovec *part, size_t size, void *name, socklen_t name_size)
-{
-	*part = (struct iovec){bytes, size};
-	return (struct msghdr){
-		.msg_name = name,
-		.msg_namelen = name_size,
-		.msg_iov = part,
-		.msg_iovlen = 1,
-		.msg_control = control,
-		.msg_controllen = sizeof(control),
-	};
-}
 
 CASE(datagrams_keep_their_borders)
 {
