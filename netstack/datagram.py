@@ -537,15 +537,6 @@ class DatagramEndpoint(Endpoint):
             raise NetError(ADDRESS_NOT_AVAILABLE)
         change(item, True, item.sources - {source})
 
-    def set_source_filter(
-        self, group: bytes, is_exclude: bool, sources: frozenset[bytes], interface_index: int = 0
-    ) -> None:
-        """IP_MSFILTER, MCAST_MSFILTER: of a group joined already."""
-        item = self._membership(self.group_interface(group, interface_index), group)
-        if len(sources) > self.stack.settings.igmp_max_msf:
-            raise NetError(NO_BUFFERS)
-        change(item, is_exclude, sources)
-
     def _group_limit(self, group: bytes) -> int:
         return self.stack.settings.igmp_max_memberships if len(group) == 4 else MAX_GROUPS
 

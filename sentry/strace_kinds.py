@@ -54,10 +54,6 @@ class Kind:
         return hex(value)
 
 
-class Unused(Kind):
-    """Mode arguments that mean nothing without a flag elsewhere: never shown."""
-
-
 class Int(Kind):
     """C int."""
 
@@ -189,16 +185,6 @@ class OutData(Kind):
 
     def text(self, call: Call, value: int) -> str:
         return pointer(value) if call.is_failed() else buffer(call.memory, value, call.result)
-
-
-class OutStringOrData(Kind):
-    """What the call wrote, shown up to a NUL (PR_GET_NAME)."""
-
-    def __init__(self) -> None:
-        super().__init__(out=True)
-
-    def text(self, call: Call, value: int) -> str:
-        return pointer(value) if call.is_failed() else cstring(call.memory, value, 16)
 
 
 class Strings(Kind):

@@ -260,10 +260,6 @@ class Connection(Flow):
             self.events = 0
             self.listener.on_events(events)
 
-    def is_synchronized(self) -> bool:
-        """Return whether the handshake is over and the connection not."""
-        return self.state not in (CLOSED, 2, 3)
-
     def fail(self, error: int) -> None:
         """End the connection at once with an error for the user (0: none)."""
         if error and not self.error:

@@ -68,11 +68,6 @@ def multicast_link_address(group: bytes) -> bytes:
     return b"\x33\x33" + group[12:]
 
 
-def has_prefix(host: bytes, prefix: bytes, length: int) -> bool:
-    """Return whether the first `length` bits of two addresses are equal."""
-    return common_prefix_length(host, prefix) >= length
-
-
 def common_prefix_length(one: bytes, other: bytes) -> int:
     """Return how many leading bits two addresses of the same size share."""
     difference = int.from_bytes(one, "big") ^ int.from_bytes(other, "big")

@@ -19,8 +19,3 @@ def ethertype(frame: bytes) -> int:
 def multicast4(group: bytes) -> bytes:
     """Return the hardware address of an IPv4 group (RFC 1112, 6.4)."""
     return b"\x01\x00\x5e" + bytes((group[1] & 0x7F,)) + group[2:4]
-
-
-def multicast6(group: bytes) -> bytes:
-    """Return the hardware address of an IPv6 group (RFC 2464, 7)."""
-    return b"\x33\x33" + group[12:16]

@@ -151,11 +151,6 @@ class Container:
             posix.close(self._lock_fd)
             self._lock_fd = -1
 
-    @property
-    def lock_fd(self) -> int:
-        """The descriptor of the state directory that holds the lock."""
-        return self._lock_fd
-
     def _is_locked_elsewhere(self) -> bool:
         try:
             probe_fd = posix.open(self.directory, posix.O_RDONLY | posix.O_CLOEXEC)

@@ -17,11 +17,6 @@ _DIRENT64: Final = Struct("<QqHB")  # d_ino, d_off, d_reclen, d_type
 _DIRENT: Final = Struct("<QQH")  # d_ino, d_off, d_reclen
 
 
-def dirent_type(mode: int) -> int:
-    """Return the DT_ of a file mode (IFTODT)."""
-    return mode >> 12 & 0xF
-
-
 def dirent64_size(name: bytes) -> int:
     """Return the size of the struct linux_dirent64 for `name`."""
     return (19 + len(name) + 1 + 7) & ~7

@@ -1,6 +1,5 @@
 """ELF files as the program loader needs them (elf(5)), and the auxiliary vector (getauxval(3))."""
 
-from struct import Struct
 from typing import Final
 
 # e_ident
@@ -71,61 +70,3 @@ AT_MINSIGSTKSZ: Final = 51
 
 
 ELF_MAGIC: Final = b"\x7fELF"
-EHDR_SIZE: Final = 64
-PHDR_SIZE: Final = 56
-_EHDR: Final = Struct("<16sHHIQQQIHHHHHH")
-_PHDR: Final = Struct("<IIQQQQQQ")
-_AUX: Final = Struct("<QQ")
-
-
-class ElfHeader:
-    """The fields of an Elf64_Ehdr that the loader needs."""
-
-    def __init__(self, ident: bytes, kind: int, machine: int, entry: int) -> None:
-        self.ident = ident
-        self.kind = kind  # e_type
-        self.machine = machine
-        self.entry = entry
-        self.phoff = 0
-        self.phentsize = 0
-        self.phnum = 0
-
-
-class ProgramHeader:
-    """An Elf64_Phdr."""
-
-    def __init__(self, kind: int, flags: int, offset: int, vaddr: int) -> None:
-        self.kind = kind  # p_type
-        self.flags = flags
-        self.offset = offset
-        self.vaddr = vaddr
-        self.filesz = 0
-        self.memsz = 0
-        self.align = 0
-
-
-def unpack_ehdr(data: bytes) -> ElfHeader:
-    """Return the Elf64_Ehdr at the start of `data` (of 64 bytes or more), unchecked."""
-    ident, kind, machine, _, entry, phoff, _, _, _, phentsize, phnum, _, _, _ = _EHDR.unpack_from(
-        data, 0
-    )
-    header = ElfHeader(ident, kind, machine, entry)
-    header.phoff = phoff
-    header.phentsize = phentsize
-    header.phnum = phnum
-    return header
-
-
-def unpack_phdr(data: bytes, offset: int) -> ProgramHeader:
-    """Return the Elf64_Phdr at `offset`, unchecked."""
-    kind, flags, file_offset, vaddr, _, filesz, memsz, align = _PHDR.unpack_from(data, offset)
-    header = ProgramHeader(kind, flags, file_offset, vaddr)
-    header.filesz = filesz
-    header.memsz = memsz
-    header.align = align
-    return header
-
-
-def pack_auxv(entries: list[tuple[int, int]]) -> bytes:
-    """Return the auxiliary vector of `entries`, with its AT_NULL at the end."""
-    return b"".join([_AUX.pack(key, value) for key, value in entries]) + _AUX.pack(AT_NULL, 0)

@@ -252,11 +252,6 @@ def default_termios() -> Termios:
     )
 
 
-def pack_winsize(rows: int, columns: int, x_pixels: int = 0, y_pixels: int = 0) -> bytes:
-    """Return a struct winsize."""
-    return _WINSIZE.pack(rows, columns, x_pixels, y_pixels)
-
-
 def unpack_winsize(data: bytes) -> tuple[int, int, int, int]:
     """Return rows, columns and the size in pixels of a struct winsize."""
     rows, columns, x_pixels, y_pixels = _WINSIZE.unpack_from(data, 0)

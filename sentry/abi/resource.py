@@ -57,21 +57,9 @@ NAMES: Final[tuple[str, ...]] = (
 """The name of each limit, by number."""
 
 RLIMIT_SIZE: Final = 16
-_RLIMIT: Final = Struct("<QQ")  # rlim_cur, rlim_max
 
 RUSAGE_SIZE: Final = 144
 _RUSAGE: Final = Struct("<18q")
-
-
-def pack_rlimit(soft: int, hard: int) -> bytes:
-    """Return a struct rlimit (and rlimit64: the same on x86-64)."""
-    return _RLIMIT.pack(soft, hard)
-
-
-def unpack_rlimit(data: bytes) -> tuple[int, int]:
-    """Return the soft and the hard limit of a struct rlimit."""
-    soft, hard = _RLIMIT.unpack(data)
-    return soft, hard
 
 
 def pack_rusage(

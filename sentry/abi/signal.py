@@ -306,12 +306,6 @@ def unpack_siginfo(data: bytes) -> tuple[int, int, int]:
     return signal, errno, code
 
 
-def unpack_siginfo_kill(data: bytes) -> tuple[int, int]:
-    """Return si_pid and si_uid of a siginfo_t."""
-    _, _, _, pid, uid = _INFO_HEAD.unpack_from(data, 0)
-    return pid, uid & 0xFFFF_FFFF
-
-
 def _s32(value: int) -> int:
     low = value & 0xFFFF_FFFF
     return low - 0x1_0000_0000 if low & 0x8000_0000 else low

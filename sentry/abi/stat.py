@@ -219,13 +219,3 @@ def minor(device: int) -> int:
 def is_dir(mode: int) -> bool:
     """Return whether `mode` is of a directory."""
     return mode & S_IFMT == S_IFDIR
-
-
-def is_reg(mode: int) -> bool:
-    """Return whether `mode` is of a regular file."""
-    return mode & S_IFMT == S_IFREG
-
-
-def is_lnk(mode: int) -> bool:
-    """Return whether `mode` is of a symbolic link."""
-    return mode & S_IFMT == S_IFLNK

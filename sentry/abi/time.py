@@ -59,18 +59,6 @@ def pack_timeval(time_ns: int) -> bytes:
     return _PAIR.pack(time_ns // 1_000_000_000, time_ns % 1_000_000_000 // 1000)
 
 
-def unpack_timespec(data: bytes, offset: int = 0) -> tuple[int, int]:
-    """Return tv_sec and tv_nsec, unchecked."""
-    seconds, nanoseconds = _PAIR.unpack_from(data, offset)
-    return seconds, nanoseconds
-
-
-def unpack_timeval(data: bytes, offset: int = 0) -> tuple[int, int]:
-    """Return tv_sec and tv_usec, unchecked."""
-    seconds, microseconds = _PAIR.unpack_from(data, offset)
-    return seconds, microseconds
-
-
 def timespec_ns(data: bytes, offset: int = 0) -> int:
     """Return the nanoseconds of a struct timespec, or -1 if it is not valid.
 

@@ -37,11 +37,6 @@ def s64(register: int) -> int:
     return register - (1 << 64) if register & (1 << 63) else register
 
 
-def u64(value: int) -> int:
-    """Return what a 64-bit register holds for `value`, which may be negative."""
-    return value & 0xFFFF_FFFF_FFFF_FFFF
-
-
 def u16(register: int) -> int:
     """Return the low 16 bits of `register` (umode_t)."""
     return register & 0xFFFF

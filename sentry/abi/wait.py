@@ -23,16 +23,6 @@ P_PIDFD: Final = 3
 CONTINUED_STATUS: Final = 0xFFFF
 
 
-def exited_status(code: int) -> int:
-    """Return the status of a process that exited with `code`."""
-    return (code & 0xFF) << 8
-
-
-def signaled_status(signal: int, *, core_dumped: bool = False) -> int:
-    """Return the status of a process that `signal` killed."""
-    return signal & 0x7F | (0x80 if core_dumped else 0)
-
-
 def stopped_status(signal: int, event: int = 0) -> int:
     """Return the status of a process that `signal` (and a ptrace `event`) stopped."""
     return 0x7F | signal << 8 | event << 16

@@ -312,13 +312,3 @@ class FifoOpener(Opener):
 
 
 REGISTRY.fifo = FifoOpener()
-
-
-def wait_events(flags: int) -> int:
-    """Return the events that open(2) of a FIFO with `flags` waits for on `queue`."""
-    return READABLE if flags & O_ACCMODE == O_RDONLY else WRITABLE
-
-
-def pipe_of(file: File) -> Pipe | None:
-    """Return the pipe behind a file, None if it is not one (splice(2), F_GETPIPE_SZ)."""
-    return file.pipe if isinstance(file, PipeFile) else None

@@ -18,7 +18,6 @@ from sentry.abi.signal import (
     NSIG,
     SA_NOCLDSTOP,
     SI_KERNEL,
-    SI_QUEUE,
     SI_TIMER,
     SIG_DFL,
     SIG_IGN,
@@ -42,7 +41,6 @@ from sentry.abi.signal import (
     SIGWINCH,
     SIGXCPU,
     SIGXFSZ,
-    SYS_SECCOMP,
 )
 from sentry.waitqueue import WaitQueue
 
@@ -104,11 +102,6 @@ def kernel_info(number: int) -> SignalInfo:
     return SignalInfo(number, SI_KERNEL, abi.pack_siginfo_kill(number, SI_KERNEL, 0, 0))
 
 
-def queue_info(number: int, pid: int, uid: int, value: int) -> SignalInfo:
-    """Return a signal of sigqueue(3) (SI_QUEUE)."""
-    return SignalInfo(number, SI_QUEUE, abi.pack_siginfo_rt(number, SI_QUEUE, pid, uid, value))
-
-
 def timer_info(number: int, timer_id: int, overrun: int, value: int) -> SignalInfo:
     """Return the signal of a timer of timer_create(2) (SI_TIMER)."""
     raw = abi.pack_siginfo_timer(number, timer_id, overrun, value)
@@ -131,12 +124,6 @@ def fault_info(number: int, code: int, address: int) -> SignalInfo:
 def poll_info(number: int, code: int, band: int, fd: int) -> SignalInfo:
     """Return the signal of F_SETSIG for descriptor `fd` (POLL_IN, ..., fcntl(2))."""
     return SignalInfo(number, code, abi.pack_siginfo_poll(number, code, band, fd))
-
-
-def seccomp_info(errno: int, address: int, call: int, arch: int) -> SignalInfo:
-    """Return the SIGSYS of SECCOMP_RET_TRAP (seccomp(2))."""
-    raw = abi.pack_siginfo_sys(SYS_SECCOMP, errno, address, call, arch)
-    return SignalInfo(SIGSYS, SYS_SECCOMP, raw)
 
 
 class PendingSignals:

@@ -8,11 +8,6 @@ from sentry.platform.ptrace.platform import PtracePlatform
 DEFAULT_PLATFORM: Final = "ptrace"
 
 
-def platform_names() -> list[str]:
-    """Return the names that `make_platform` knows."""
-    return ["ptrace"]
-
-
 def make_platform(name: str, proc_fd: int) -> Platform:
     """Return the platform called `name`; KeyError if there is none.
 

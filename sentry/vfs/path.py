@@ -9,7 +9,6 @@ from typing import Final
 
 from sentry.abi.errno import (
     EAGAIN,
-    EINVAL,
     ELOOP,
     ENAMETOOLONG,
     ENOENT,
@@ -419,9 +418,3 @@ def is_below(dentry: Dentry, top: Dentry) -> bool:
             return True
         at = at.parent
     return False
-
-
-def check_name(name: bytes) -> None:
-    """SysError(EINVAL) for what cannot be the name of a file at all."""
-    if not name or b"/" in name or b"\0" in name:
-        raise SysError(EINVAL)

@@ -21,7 +21,6 @@ from sentry.abi import (
     stat,
     sysinfo,
     time,
-    uio,
     utsname,
 )
 
@@ -111,9 +110,6 @@ int main(void)
     SIZE("socket.SOCKADDR_NL_SIZE", struct sockaddr_nl);
     SIZE("sysinfo.SYSINFO_SIZE", struct sysinfo);
     SIZE("utsname.UTSNAME_SIZE", struct utsname);
-    SIZE("elf.EHDR_SIZE", Elf64_Ehdr);
-    SIZE("elf.PHDR_SIZE", Elf64_Phdr);
-    SIZE("uio.IOVEC_SIZE", struct iovec);
     return 0;
 }
 """
@@ -164,7 +160,7 @@ int main(int argc, char **argv)
 MODULES = {
     module.__name__.rpartition(".")[2]: module
     for module in (elf, inotify, poll, resource, sigframe, signal, socket, stat, sysinfo, time)
-} | {"uio": uio, "utsname": utsname}
+} | {"utsname": utsname}
 
 pytestmark = pytest.mark.skipif(not shutil.which("gcc"), reason="needs a C compiler")
 
