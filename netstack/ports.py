@@ -7,7 +7,7 @@ SO_REUSEADDR and neither listens, or both said SO_REUSEPORT as the same user.
 
 from __future__ import annotations
 
-import hashlib
+from hashlib import blake2b
 from typing import Final
 
 from mypy_extensions import mypyc_attr
@@ -115,7 +115,7 @@ class PortTable:
         Not entered: the caller binds it.
         """
         seed = self._secret + local + b"|" + remote + port.to_bytes(2, "big")
-        digest = hashlib.blake2b(seed, digest_size=12).digest()
+        digest = blake2b(seed, digest_size=12).digest()
         offset = int.from_bytes(digest[:8], "big")
         low, count = self._range()
         for step in range(count):

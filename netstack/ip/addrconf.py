@@ -6,7 +6,7 @@ Routes, solicited-node groups and lifetimes follow from here.
 
 from __future__ import annotations
 
-import hashlib
+from hashlib import blake2s
 from typing import TYPE_CHECKING, Final
 
 from netstack.environment import Timer
@@ -377,7 +377,7 @@ def stable_identifier(
         seed = b"\0".join(
             (secret, prefix, name.encode(), link_address, counter.to_bytes(4, "big"))
         ) + tries.to_bytes(4, "big")
-        identifier = hashlib.sha256(seed).digest()[:8]
+        identifier = blake2s(seed, digest_size=8).digest()
         if not is_reserved_identifier(identifier):
             return identifier
         tries += 1

@@ -6,7 +6,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[4]
 DEAR = (
-    "argparse asyncio click contextlib dataclasses enum functools inspect json linecache logging "
+    "_hashlib argparse asyncio click contextlib dataclasses enum functools inspect json keyword "
+    "linecache logging reprlib "
     "pathlib pyroute2 random re selectors shutil signal socket subprocess tempfile textwrap "
     "threading tokenize traceback"
 )
