@@ -98,14 +98,14 @@ def give_back_network(container: Container) -> None:
     """
     if not container.takeover:
         return
-    from runsc.sandbox.network import give_back
-    from runsc.sandbox.takeover import read_record
-
-    record = read_record(Fields(container.takeover, "takeover"))
     path = Fields(container.network, "network").text("path", "")
     if not path and container.is_alive():
         path = f"/proc/{container.pid}/ns/net"
     if path:
-        give_back(path, record)
+        # Dear to import, and `delete` needs them for namespaces that outlive the container only.
+        from runsc.sandbox.network import give_back
+        from runsc.sandbox.takeover import read_record
+
+        give_back(path, read_record(Fields(container.takeover, "takeover")))
     container.takeover = {}
     container.save()
