@@ -3,7 +3,6 @@
 PYTHON := .venv/bin/python
 PREFIX := /usr/local
 DESTDIR :=
-JOBS := 2
 
 .DEFAULT_GOAL := help
 
@@ -21,7 +20,7 @@ run: ## Install what is missing, build, and run a container that shows itself.
 test: ## Install what is missing, build, lint, and run all tests.
 	@scripts/setup.sh test
 	@$(PYTHON) -m scripts.build
-	@JOBS=$(JOBS) scripts/test.sh $(TESTS)
+	@scripts/test.sh $(TESTS)
 
 .PHONY: test-vm
 test-vm: ## Run the tests that need another kernel, in a virtual machine (TESTS= as for test).

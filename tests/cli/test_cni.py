@@ -99,4 +99,4 @@ def test_containers_of_one_bridge_talk(
         runtime("delete", "--force", server.id).check()
     os.waitpid(pid, 0)
     assert not list(leases.glob("10.66.*"))
-    assert "veth" not in host.ip("link")
+    host.wait_until_gone("veth")

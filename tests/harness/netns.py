@@ -52,6 +52,13 @@ class Namespace:
                     lines.append(f"{found}: {found.read_text()}")
         return lines
 
+    def wait_until_gone(self, interface: str) -> None:
+        """Wait for the kernel to remove the interfaces of a dead namespace that are called so."""
+        deadline = time.monotonic() + 30
+        while interface in self.ip("link"):
+            assert time.monotonic() < deadline, self.ip("link")
+            time.sleep(0.05)
+
     def settle(self) -> None:
         """Wait until duplicate address detection is done."""
         deadline = time.monotonic() + 10
