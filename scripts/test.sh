@@ -1,5 +1,6 @@
 #!/bin/sh
-# The checks, then the tests; arguments go to pytest.  Both run even when the first fails.
+# The checks, then all tests in two processes; or, with arguments for pytest, some in one process.
+# Tests run even when checks fail.
 set -u
 cd "$(dirname "$0")/.."
 
@@ -8,8 +9,12 @@ if [ $# -eq 0 ]; then
     .venv/bin/python -m scripts.lint || lint=$?
 fi
 .venv/bin/python -m scripts.rootfs > /dev/null || exit 1
-# One process: a worker of xdist loses its channel among tests that close descriptors.
-.venv/bin/python -m pytest -p no:xdist "$@"
+if [ $# -eq 0 ]; then
+    set -- --numprocesses 2 --dist loadfile
+else
+    set -- -p no:xdist "$@"
+fi
+.venv/bin/python -m pytest "$@"
 tests=$?
 [ $tests -ne 0 ] && exit $tests
 exit $lint

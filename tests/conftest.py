@@ -22,6 +22,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     config.hook.pytest_deselected(items=left_out)
 
 
+@pytest.fixture(autouse=True)
+def umask() -> Iterator[None]:
+    """Have what a test runs in this process, as the sandbox's start-up, leave the umask alone."""
+    os.umask(0o022)
+    yield
+    os.umask(0o022)
+
+
 @pytest.fixture(scope="session")
 def debian_rootfs() -> Path:
     """Return a Debian (or Ubuntu) system with python3, gcc, git and sqlite3; only to be read."""
