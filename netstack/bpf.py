@@ -126,7 +126,9 @@ class BpfProgram(FrameFilter):
 
     # Running.
 
-    def run(self, data: bytes, start: int, end: int, packet: InPacket, ethertype: int) -> int:
+    def run(
+        self, data: bytes, start: int, end: int, packet: InPacket | None, ethertype: int
+    ) -> int:
         a = x = 0
         memory = [0] * MEMORY_WORDS
         at = 0
@@ -218,12 +220,16 @@ def holds(jump: int, a: int, operand: int) -> bool:
     return a & operand != 0
 
 
-def load(data: bytes, start: int, end: int, packet: InPacket, offset: int, size_bits: int) -> int:
+def load(
+    data: bytes, start: int, end: int, packet: InPacket | None, offset: int, size_bits: int
+) -> int:
     """Return a big-endian number of the packet, or NO_VALUE outside of it."""
     offset &= U32
     size = 4 if size_bits == 0 else 2 if size_bits == 0x08 else 1
     position = start + offset
-    if offset >= NETWORK_OFFSET:
+    if packet is None:
+        pass  # there are no headers: the special offsets are outside
+    elif offset >= NETWORK_OFFSET:
         position = packet.network + offset - NETWORK_OFFSET
     elif offset >= LINK_OFFSET:
         position = offset - LINK_OFFSET
@@ -232,11 +238,13 @@ def load(data: bytes, start: int, end: int, packet: InPacket, offset: int, size_
     return int.from_bytes(data[position : position + size], "big")
 
 
-def known_of(offset: int, packet: InPacket, ethertype: int) -> int:
+def known_of(offset: int, packet: InPacket | None, ethertype: int) -> int:
     """Return what is known of a packet (SKF_AD_ of linux/filter.h); 0 where nothing is."""
     what = offset - AD_OFFSET
     if what == AD_PROTOCOL:
         return ethertype
+    if packet is None:
+        return 0
     if what == AD_PACKET_TYPE:
         return packet.kind
     if what == AD_INTERFACE:

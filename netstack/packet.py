@@ -70,10 +70,13 @@ class InPacket:
 class FrameFilter:
     """A socket filter (SO_ATTACH_FILTER), run before a packet is queued."""
 
-    def run(self, data: bytes, start: int, end: int, packet: InPacket, ethertype: int) -> int:
+    def run(
+        self, data: bytes, start: int, end: int, packet: InPacket | None, ethertype: int
+    ) -> int:
         """Return how many bytes of `data` from `start` on to keep; 0 drops the packet.
 
         What the filter sees at its offset 0 is at `start`, and `data` is the packet's.
+        None is for what never was a packet (Unix sockets).
         """
         return end - start
 

@@ -5,6 +5,7 @@ from typing import Final
 
 from mypy_extensions import mypyc_attr
 
+from netstack.bpf import BpfProgram
 from sentry.abi import socket as abi
 from sentry.abi.errno import (
     EAFNOSUPPORT,
@@ -19,6 +20,7 @@ from sentry.errors import SysError
 from sentry.fs.anon import SOCKFS_DEVICE, AnonInode
 from sentry.kernel.task import Task
 from sentry.mm.io import Sink, Source
+from sentry.socket.socket_filter import FILTER_OPTIONS, FilterSlot
 from sentry.vfs.file import O_RDWR, POLLIN, File
 from sentry.waitqueue import WaitQueue
 
@@ -57,6 +59,8 @@ class Message:
         self.ucred: tuple[int, int, int] = (0, 65534, 65534)
         self.address = b""  # the whole struct sockaddr of the sender
         self.flags = 0  # MSG_TRUNC, MSG_EOR, as recvmsg(2) reports
+        self.was_peeked = False  # by a reader with SO_PEEK_OFF
+        self.is_spent = False  # its urgent byte was read: it only marks the place
         # Other control messages: level, type and data.
         self.control: list[tuple[int, int, bytes]] = []
 
@@ -80,6 +84,7 @@ class Socket(File):
         self.error = 0  # SO_ERROR
         self.linger = (0, 0)
         self.options: dict[int, int] = {}
+        self.filter = FilterSlot()
 
     def bind(self, task: Task, address: bytes) -> None:
         """Do bind(2); `address` is the struct sockaddr as the guest gave it."""
@@ -131,9 +136,8 @@ class Socket(File):
         """Return the other end's address; SysError(ENOTCONN) without one."""
         raise SysError(ENOTCONN)
 
-    def filter_program(self) -> bytes:
-        """Return the instructions of the filter of SO_ATTACH_FILTER; none if there is none."""
-        return b""
+    def attach_filter(self, program: BpfProgram | None) -> None:
+        """Note that there is another filter of what is received, or none; families use it."""
 
     def is_listening(self) -> bool:
         """Return whether listen(2) was called."""
@@ -175,6 +179,8 @@ class Socket(File):
             value = self.send_buffer
         elif option == abi.SO_RCVBUF:
             value = self.receive_buffer
+        elif option == abi.SO_LOCK_FILTER:
+            value = int(self.filter.is_locked)
         elif option in _KEPT:
             value = self.options.get(option, 1 if option == abi.SO_RCVLOWAT else 0)
         else:
@@ -207,11 +213,18 @@ class Socket(File):
             if len(value) < abi.LINGER_SIZE:
                 raise SysError(EINVAL)
             self.linger = abi.unpack_linger(value)
+        elif option == abi.SO_REUSEPORT and number:
+            raise SysError(EOPNOTSUPP)  # of sockets of the internet only
         elif option in (abi.SO_SNDBUF, abi.SO_SNDBUFFORCE):
             # Linux doubles what is asked for (socket(7)).
             self.send_buffer = max(BUFFER_MIN, 2 * min(max(number, 0), BUFFER_MAX))
         elif option in (abi.SO_RCVBUF, abi.SO_RCVBUFFORCE):
             self.receive_buffer = max(2304, 2 * min(max(number, 0), BUFFER_MAX))
+        elif option in FILTER_OPTIONS:
+            self.filter.set_option(task, option, value)
+            self.attach_filter(self.filter.program)
+        elif option == abi.SO_LOCK_FILTER:
+            self.filter.set_locked(number != 0)
         elif option == abi.SO_PRIORITY and not 0 <= number <= 6:
             if not task.creds.has_capability(CAP_NET_ADMIN):
                 raise SysError(EPERM)

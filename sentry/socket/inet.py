@@ -10,7 +10,6 @@ from typing import Final
 
 from mypy_extensions import mypyc_attr
 
-from netstack.bpf import BpfProgram
 from netstack.endpoint import (
     EVENT_IN,
     EVENT_OUT,
@@ -53,7 +52,6 @@ from sentry.socket.option_table import (
     Option,
 )
 from sentry.socket.option_values import read_number
-from sentry.socket.socket_filter import FilterSlot
 from sentry.vfs.caller import Caller
 from sentry.vfs.file import POLLRDBAND, POLLRDNORM, POLLWRBAND, POLLWRNORM
 
@@ -139,7 +137,6 @@ class InetSocket(Socket):
         self.values: dict[OptionKey, int] = {}  # options that were set
         self.device_name = b""  # SO_BINDTODEVICE
         self.base_endpoint = Endpoint()
-        self.filter = FilterSlot()  # SO_ATTACH_FILTER
 
     def attach(self, endpoint: Endpoint) -> None:
         """Use an endpoint from now on."""
@@ -367,8 +364,6 @@ class InetSocket(Socket):
         """Set an option that is no plain number; False: it is one."""
         if level != abi.SOL_SOCKET:
             return False
-        if option in (abi.SO_ATTACH_FILTER, abi.SO_DETACH_FILTER, abi.SO_LOCK_FILTER):
-            return self._set_filter(task, option, value)
         if option == abi.SO_BINDTODEVICE:
             self._bind_to_device(value[:15].split(b"\0")[0])
             return True
@@ -380,26 +375,6 @@ class InetSocket(Socket):
             self._bind_to_device(interface.name.encode() if interface is not None else b"")
             return True
         return False
-
-    def _set_filter(self, task: Task, option: int, value: bytes) -> bool:
-        if option == abi.SO_LOCK_FILTER:
-            self.filter.set_locked(read_number(abi.SOL_SOCKET, value) != 0)
-            return False  # it is an option of the table besides
-        if not self.has_filter():
-            raise SysError(ENOPROTOOPT)
-        self.filter.set_option(task, option, value)
-        self.attach_filter(self.filter.program)
-        return True
-
-    def filter_program(self) -> bytes:
-        return self.filter.source()
-
-    def has_filter(self) -> bool:
-        """Return whether the kind of socket can filter what it receives."""
-        return False
-
-    def attach_filter(self, program: BpfProgram | None) -> None:
-        """Give the endpoint a filter of what it receives, or take it away."""
 
     def _exclude_other_times(self, option: int) -> None:
         """SO_TIMESTAMP and its kind are ways to tell one thing: one takes the others' place."""

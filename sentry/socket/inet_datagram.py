@@ -292,9 +292,6 @@ class DatagramSocket(InetSocket):
         caller.memory.write(argument, _TWO_LONGS.pack(seconds, rest))
         return 0
 
-    def has_filter(self) -> bool:
-        return True
-
     def attach_filter(self, program: BpfProgram | None) -> None:
         self.endpoint.filter = program
 

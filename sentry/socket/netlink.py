@@ -46,7 +46,6 @@ from sentry.socket.netlink_wire import (
     parse_messages,
 )
 from sentry.socket.option_values import read_number
-from sentry.socket.socket_filter import FILTER_OPTIONS, FilterSlot
 from sentry.vfs.caller import Caller
 from sentry.vfs.creds import Credentials
 from sentry.vfs.file import POLLERR, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM
@@ -113,7 +112,6 @@ class NetlinkSocket(Socket):
         self.peer = (0, 0)  # nl_pid and nl_groups of connect(2)
         self.flags_set: set[int] = set()
         self.is_overrun = False
-        self.filter = FilterSlot()
         self._messages: deque[tuple[bytes, int, bool]] = deque()  # with group; end of a dump
         self._queued = 0
         self._is_dumping = False
@@ -349,9 +347,6 @@ class NetlinkSocket(Socket):
 
     # Options.
 
-    def filter_program(self) -> bytes:
-        return self.filter.source()
-
     def get_option(self, task: Task, level: int, option: int) -> bytes:
         if level == abi.SOL_SOCKET:
             return super().get_option(task, level, option)
@@ -365,12 +360,7 @@ class NetlinkSocket(Socket):
 
     def set_option(self, task: Task, level: int, option: int, value: bytes) -> None:
         if level == abi.SOL_SOCKET:
-            if option in FILTER_OPTIONS:
-                self.filter.set_option(task, option, value)
-            elif option == abi.SO_LOCK_FILTER:
-                self.filter.set_locked(read_number(level, value) != 0)
-            else:
-                super().set_option(task, level, option, value)
+            super().set_option(task, level, option, value)
             return
         if level != abi.SOL_NETLINK:
             raise SysError(ENOPROTOOPT)

@@ -128,7 +128,6 @@ _SOCKET: Final = [
         abi.SO_NO_CHECK,
         abi.SO_RXQ_OVFL,
         abi.SO_SELECT_ERR_QUEUE,
-        abi.SO_LOCK_FILTER,
         abi.SO_RCVMARK,
         abi.SO_PREFER_BUSY_POLL,
         abi.SO_NOFCS,

@@ -157,9 +157,6 @@ class PacketSocket(InetSocket):
             message.control.append((abi.SOL_PACKET, PACKET_AUXDATA, auxdata(frame)))
         return size if flags & abi.MSG_TRUNC else done
 
-    def has_filter(self) -> bool:
-        return True
-
     def attach_filter(self, program: BpfProgram | None) -> None:
         self.endpoint.filter = program
 

@@ -232,7 +232,7 @@ def unix_message(sock: UnixSocket, show: int) -> bytes:
         packed = b"".join(number.to_bytes(4, "little") for number in waiting)
         parts.append(attribute(abi.UNIX_DIAG_ICONS, packed))
     if show & abi.UDIAG_SHOW_RQLEN:
-        lengths = (sock.queued, sock.peer.queued if sock.peer is not None else 0)
+        lengths = (sock.inbox.size, sock.peer.inbox.size if sock.peer is not None else 0)
         if sock.is_listening():
             lengths = (len(sock.pending), sock.backlog)
         parts.append(attribute(abi.UNIX_DIAG_RQLEN, _TWO.pack(*lengths)))

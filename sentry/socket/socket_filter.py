@@ -12,7 +12,8 @@ from sentry.abi.errno import EINVAL, ENOENT, EPERM
 from sentry.errors import SysError
 from sentry.kernel.task import Task
 
-FILTER_OPTIONS: Final = (abi.SO_ATTACH_FILTER, abi.SO_DETACH_FILTER)
+FILTER_OPTIONS: Final = (abi.SO_ATTACH_FILTER, abi.SO_DETACH_FILTER, abi.SO_ATTACH_BPF)
+_INT: Final = Struct("<i")
 _FILTER_PROGRAM: Final = Struct("<H6xQ")  # struct sock_fprog
 
 
@@ -27,6 +28,8 @@ class FilterSlot:
     def set_option(self, task: Task, option: int, value: bytes) -> None:
         """Do one of FILTER_OPTIONS; SysError(EPERM) if the filter is locked."""
         program: BpfProgram | None = None
+        if option == abi.SO_ATTACH_BPF:
+            self._refuse_descriptor(task, value)
         if option == abi.SO_ATTACH_FILTER:
             if len(value) != _FILTER_PROGRAM.size:
                 raise SysError(EINVAL)
@@ -45,11 +48,25 @@ class FilterSlot:
             raise SysError(ENOENT)
         self.program = program
 
+    def _refuse_descriptor(self, task: Task, value: bytes) -> None:
+        """Refuse a program of bpf(2): there are none, so the descriptor is of something else."""
+        if len(value) != _INT.size:
+            raise SysError(EINVAL)
+        if self.is_locked:
+            raise SysError(EPERM)
+        task.fds.get(_INT.unpack(value)[0])  # SysError(EBADF)
+        raise SysError(EINVAL)
+
     def set_locked(self, is_locked: bool) -> None:
         """SO_LOCK_FILTER: a lock stays."""
         if self.is_locked and not is_locked:
             raise SysError(EPERM)
         self.is_locked = is_locked
+
+    def inherit(self, other: "FilterSlot") -> None:
+        """Take what the listener has, for a connection that was accepted."""
+        self.program = other.program
+        self.is_locked = other.is_locked
 
     def source(self) -> bytes:
         """Return the instructions of the filter; none if there is no filter (SO_GET_FILTER)."""

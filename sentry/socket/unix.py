@@ -6,6 +6,7 @@ that the peer was closed.  A sender is limited by what waits at the receiver.
 """
 
 from collections import deque
+from struct import Struct
 from typing import Final
 
 from sentry.abi import socket as abi
@@ -26,8 +27,9 @@ from sentry.abi.errno import (
     EPROTOTYPE,
     ESOCKTNOSUPPORT,
 )
-from sentry.abi.ioctl import FIONREAD
+from sentry.abi.ioctl import FIONREAD, SIOCATMARK
 from sentry.errors import SysError
+from sentry.kernel.async_io import tell_urgent
 from sentry.kernel.task import Task
 from sentry.mm.io import Sink, Source
 from sentry.mm.user import write_u32
@@ -36,7 +38,9 @@ from sentry.socket.base import FAMILIES, Family, Message, Socket
 from sentry.socket.host_network import HostNetwork
 from sentry.socket.in_flight import IN_FLIGHT
 from sentry.socket.net_namespace import NetworkNamespace
+from sentry.socket.option_values import read_number
 from sentry.socket.unix_names import NAMES
+from sentry.socket.unix_queue import Inbox
 from sentry.vfs.caller import Caller
 from sentry.vfs.file import (
     O_NONBLOCK,
@@ -44,6 +48,7 @@ from sentry.vfs.file import (
     POLLHUP,
     POLLIN,
     POLLOUT,
+    POLLPRI,
     POLLRDHUP,
     POLLRDNORM,
     POLLWRNORM,
@@ -57,6 +62,7 @@ SIOCINQ: Final = FIONREAD
 SIOCOUTQ: Final = 0x5411
 CHUNK: Final = 65536  # the most one message of a stream carries
 QUEUE_MAX: Final = 512  # net.unix.max_dgram_qlen
+_INT: Final = Struct("<i")
 KINDS: Final = (abi.SOCK_STREAM, abi.SOCK_DGRAM, abi.SOCK_SEQPACKET)
 
 
@@ -74,8 +80,7 @@ class UnixSocket(Socket):
         self.is_closed = False
         self.no_receive = False  # shut down for reading
         self.no_send = False
-        self.messages: deque[Message] = deque()
-        self.queued = 0  # bytes in `messages`
+        self.inbox = Inbox()
         self.space_queue = WaitQueue()  # those who wait for room here
         self.backlog = -1  # listening from 0 on
         self.pending: deque[UnixSocket] = deque()  # connections not accepted yet
@@ -204,7 +209,7 @@ class UnixSocket(Socket):
         self, task: Task, source: Source, message: Message, address: bytes, flags: int
     ) -> int | None:
         if flags & abi.MSG_OOB:
-            raise SysError(EOPNOTSUPP)
+            return self._send_urgent(source, message, address)
         if not address or self.kind == abi.SOCK_SEQPACKET:
             return self._send(source, message, self._connected_peer())
         if self.kind != abi.SOCK_DGRAM:
@@ -227,7 +232,25 @@ class UnixSocket(Socket):
             raise SysError(EPIPE if self.is_connected and self.kind != abi.SOCK_DGRAM else ENOTCONN)
         return peer
 
-    def _send(self, source: Source, message: Message, peer: "UnixSocket") -> int | None:
+    def _send_urgent(self, source: Source, message: Message, address: bytes) -> int | None:
+        """Send with MSG_OOB: the last byte is urgent, what comes before it goes first."""
+        if not self.is_stream or source.size == 0:
+            raise SysError(EOPNOTSUPP)
+        if address:
+            raise SysError(EISCONN if self.is_connected else EOPNOTSUPP)
+        peer = self._connected_peer()
+        if source.size > 1:
+            return self._send(source, message, peer, source.size - 1)
+        done = self._send(source, message, peer, 1)
+        if done:
+            peer.inbox.urgent = message
+            tell_urgent(self.kernel, peer)
+            peer.queue.notify(POLLPRI)
+        return done
+
+    def _send(
+        self, source: Source, message: Message, peer: "UnixSocket", limit: int = CHUNK
+    ) -> int | None:
         if self.no_send:
             raise SysError(EPIPE)
         if peer.is_closed:
@@ -240,29 +263,43 @@ class UnixSocket(Socket):
         if peer.no_receive:
             raise SysError(EPIPE)
         size = source.size
-        room = self.send_buffer - peer.queued
+        inbox = peer.inbox
+        room = self.send_buffer - inbox.size
         if self.is_stream:
-            if size == 0 and not message.rights:
-                return 0
+            if size == 0:
+                return self._send_nothing(message)
             if room <= 0:
                 self._waits_for = None
                 return None
-            size = min(size, room, CHUNK)
+            size = min(size, room, limit)
         elif size > self.send_buffer:
             raise SysError(EMSGSIZE)
-        elif peer.messages and (size > room or len(peer.messages) >= QUEUE_MAX):
+        elif inbox.messages and (size > room or len(inbox.messages) >= QUEUE_MAX):
             self._waits_for = peer if self.kind == abi.SOCK_DGRAM else None
             return None
         data = source.take(size)
         if len(data) < size and not self.is_stream:
             raise SysError(EFAULT)
+        program = peer.filter.program
+        if program is not None and not self.is_stream:
+            keep = program.run(data, 0, size, None, 0)
+            if keep == 0:
+                self._send_nothing(message)  # nobody is told (unix_dgram_sendmsg)
+                return size
+            data = data[:keep]
         message.data = data
         message.address = abi.pack_sockaddr_un(self.bound_name) if self.bound_name else b""
-        peer.messages.append(message)
-        peer.queued += len(data)
+        inbox.append(message)
         if peer.queue.entries:
             peer.queue.notify(READABLE)
-        return len(data)
+        return size
+
+    def _send_nothing(self, message: Message) -> int:
+        """Drop the descriptors of a message that does not arrive."""
+        if message.rights:
+            IN_FLIGHT.drop(message.rights)
+            message.rights = []
+        return 0
 
     # Receiving.
 
@@ -270,7 +307,7 @@ class UnixSocket(Socket):
         if self.is_stream:
             if sink.room == 0:
                 return 0
-            if self.queued and self._waits_for_more(sink.room):
+            if self.inbox.size and self._waits_for_more(sink.room):
                 return None
         message = Message(b"")
         done = self.try_receive(sink, message, 0)
@@ -282,16 +319,33 @@ class UnixSocket(Socket):
         """Return whether read(2) waits for SO_RCVLOWAT, and more can come."""
         low = min(self.receive_low_water(), room)
         may_come = self.peer is not None and not self.no_receive and not self.error
-        return self.queued < low and may_come and not self.flags & O_NONBLOCK
+        return self.inbox.size < low and may_come and not self.flags & O_NONBLOCK
 
     def try_receive(self, sink: Sink, message: Message, flags: int) -> int | None:
+        inbox = self.inbox
+        peek = bool(flags & abi.MSG_PEEK)
         if flags & abi.MSG_OOB:
-            raise SysError(EOPNOTSUPP)
-        if not self.messages:
+            return self._receive_urgent(sink, message, peek=peek)
+        if not inbox.messages:
             return self._receive_nothing()
-        if self.is_stream:
-            return self._receive_stream(sink, message, peek=bool(flags & abi.MSG_PEEK))
-        return self._receive_packet(sink, message, flags)
+        try:
+            if self.is_stream:
+                by_sender = self.passes_credentials()
+                done = inbox.read_stream(sink, message, peek=peek, by_sender=by_sender)
+            else:
+                is_record = self.kind == abi.SOCK_SEQPACKET
+                done = inbox.read_packet(sink, message, flags, is_record=is_record)
+        finally:
+            if not peek:
+                self._tell_of_room()
+        return self._receive_nothing() if done < 0 else done
+
+    def _receive_urgent(self, sink: Sink, message: Message, *, peek: bool) -> int:
+        if not self.is_stream:
+            raise SysError(EOPNOTSUPP)
+        if not self.is_connected:
+            raise SysError(EINVAL)
+        return self.inbox.read_urgent(sink, message, peek=peek)
 
     def _receive_nothing(self) -> int | None:
         if self.error:
@@ -304,80 +358,8 @@ class UnixSocket(Socket):
             raise SysError(EINVAL if self.is_stream else ENOTCONN)
         return 0 if self.peer is None else None
 
-    def _receive_packet(self, sink: Sink, message: Message, flags: int) -> int:
-        first = self.messages[0]
-        size = len(first.data)
-        try:
-            done = sink.put(first.data) if size else 0
-        except SysError:
-            self._lose_packet(flags)
-            raise
-        message.ucred = first.ucred
-        message.address = first.address
-        if done < size:
-            message.flags |= abi.MSG_TRUNC
-        if self.kind == abi.SOCK_SEQPACKET:
-            message.flags |= abi.MSG_EOR if first.flags & abi.MSG_EOR else 0
-        if flags & abi.MSG_PEEK:
-            _share_rights(first, message)
-        else:
-            message.rights = first.rights
-            self.messages.popleft()
-            self._consumed(size)
-        return size if flags & abi.MSG_TRUNC else done
-
-    def _lose_packet(self, flags: int) -> None:
-        """Drop a message for which the reader's memory was bad, as Linux does."""
-        if not flags & abi.MSG_PEEK:
-            lost = self.messages.popleft()
-            self._consumed(len(lost.data))
-            if lost.rights:
-                IN_FLIGHT.drop(lost.rights)
-
-    def _receive_stream(self, sink: Sink, message: Message, *, peek: bool) -> int:
-        """Take bytes of several messages, up to one with descriptors or other credentials.
-
-        Descriptors come with the bytes before them that are read in the same call (unix(7)).
-        """
-        done = 0
-        index = 0
-        while index < len(self.messages) and (sink.room or (done == 0 and index == 0)):
-            first = self.messages[index]
-            if done and self.passes_credentials() and first.ucred != message.ucred:
-                break
-            size = len(first.data)
-            count = 0
-            if size and sink.room:
-                try:
-                    count = sink.put(first.data)
-                except SysError:
-                    if done:
-                        break
-                    raise
-            message.ucred = first.ucred
-            message.address = first.address
-            had_rights = bool(first.rights)
-            if had_rights and peek:
-                _share_rights(first, message)
-            elif had_rights:
-                message.rights = first.rights
-                first.rights = []
-            done += count
-            if peek:
-                index += 1
-            elif count == size:
-                self.messages.popleft()
-            else:
-                first.data = first.data[count:]
-            if count < size or had_rights:
-                break
-        if not peek:
-            self._consumed(done)
-        return done
-
-    def _consumed(self, size: int) -> None:
+    def _tell_of_room(self) -> None:
         """Tell senders that there is room again."""
-        self.queued -= size
         if self.space_queue.entries:
             self.space_queue.notify(WRITABLE)
         peer = self.peer
@@ -390,13 +372,15 @@ class UnixSocket(Socket):
         if self.is_listening():
             return READABLE if self.pending else 0
         ready = 0
-        if self.messages or self.no_receive:
+        if self.inbox.messages or self.no_receive:
             ready = READABLE
+        if self.inbox.urgent is not None:
+            ready |= POLLPRI
         if self.error:
             ready |= POLLERR
         if self.kind == abi.SOCK_DGRAM:
             target = self.peer
-            if target is None or len(target.messages) < QUEUE_MAX:
+            if target is None or len(target.inbox.messages) < QUEUE_MAX:
                 ready |= WRITABLE
             return ready | (POLLRDHUP if self.no_receive else 0)
         if self.no_receive:
@@ -410,7 +394,7 @@ class UnixSocket(Socket):
         if self.no_receive and self.no_send:
             ready |= POLLHUP
         # As Linux: writable while three quarters of the buffer are free, or after a shutdown.
-        if peer.queued * 4 <= self.send_buffer * 3 or self.no_send:
+        if peer.inbox.size * 4 <= self.send_buffer * 3 or self.no_send:
             ready |= WRITABLE
         return ready
 
@@ -437,9 +421,10 @@ class UnixSocket(Socket):
             NAMES.forget(self)
         peer = self.peer
         self.peer = None
+        is_unread = self.inbox.drop_all()
         if peer is not None and self.kind != abi.SOCK_DGRAM:
             peer.peer = None
-            if self.messages:
+            if is_unread:
                 peer.error = ECONNRESET
             peer.queue.notify(EVERYTHING)
         while self.pending:
@@ -448,12 +433,6 @@ class UnixSocket(Socket):
                 waiting.peer.error = ECONNRESET
             waiting.drop()
         self.backlog = -1
-        messages = self.messages
-        self.messages = deque()
-        self.queued = 0
-        for message in messages:
-            if message.rights:
-                IN_FLIGHT.drop(message.rights)
         self.space_queue.notify(WRITABLE)
 
     def _owns_name(self) -> bool:
@@ -466,11 +445,17 @@ class UnixSocket(Socket):
         if request == SIOCINQ:
             if self.is_listening():
                 raise SysError(EINVAL)
-            first = len(self.messages[0].data) if self.messages else 0
-            write_u32(caller.memory, argument, self.queued if self.is_stream else first)
+            inbox = self.inbox
+            write_u32(caller.memory, argument, inbox.size if self.is_stream else inbox.next_size())
+            return 0
+        if request == SIOCATMARK:
+            if not self.is_stream:
+                raise SysError(EOPNOTSUPP)
+            write_u32(caller.memory, argument, int(self.inbox.is_at_mark()))
             return 0
         if request == SIOCOUTQ:
-            write_u32(caller.memory, argument, self.peer.queued if self.peer is not None else 0)
+            size = self.peer.inbox.size if self.peer is not None else 0
+            write_u32(caller.memory, argument, size)
             return 0
         # Any socket will do to ask about interfaces: if_nametoindex(3) takes one of these.
         network = caller.kernel.network if isinstance(caller, Task) else None
@@ -488,7 +473,20 @@ class UnixSocket(Socket):
             if self.peer_ucred[1] == -1:
                 raise SysError(ENODATA)
             return b"".join(gid.to_bytes(4, "little") for gid in self.peer_groups)
+        if level == abi.SOL_SOCKET and option == abi.SO_PEEK_OFF:
+            return _INT.pack(self.inbox.peek_offset)
         return super().get_option(task, level, option)
+
+    def set_option(self, task: Task, level: int, option: int, value: bytes) -> None:
+        if level == abi.SOL_SOCKET and option == abi.SO_PEEK_OFF:
+            self.inbox.peek_offset = read_number(level, value)
+            return
+        super().set_option(task, level, option, value)
+        if level == abi.SOL_SOCKET and option == abi.SO_OOBINLINE:
+            self.inbox.is_inline = bool(self.options[option])
+
+    def is_at_mark(self) -> bool:
+        return self.inbox.is_at_mark()
 
 
 def _join(first: UnixSocket, second: UnixSocket) -> None:
@@ -500,14 +498,6 @@ def _join(first: UnixSocket, second: UnixSocket) -> None:
     second.peer_ucred = first.ucred
     first.peer_groups = second.groups
     second.peer_groups = first.groups
-
-
-def _share_rights(first: Message, message: Message) -> None:
-    """Give a reader that only peeks descriptors of its own."""
-    message.rights = list(first.rights)
-    IN_FLIGHT.count += len(first.rights)
-    for file in first.rights:
-        file.acquire()
 
 
 def ucred_of(task: Task) -> tuple[int, int, int]:

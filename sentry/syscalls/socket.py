@@ -209,7 +209,7 @@ def sys_getsockopt(
 
 def _get_filter(task: Task, sock: Socket, value: int, size_at: int, room: int) -> int:
     """SO_GET_FILTER, the number of SO_ATTACH_FILTER: sizes count instructions."""
-    program = sock.filter_program()
+    program = sock.filter.source()
     count = len(program) // 8
     if room and count:
         if room < count:
