@@ -126,19 +126,34 @@ class Neighbour(Timer):
 
     def set_link_address(self, link_address: bytes, state: int) -> None:
         """Note the hardware address; what waited for it is sent."""
+        is_news = link_address != self.link_address
         if link_address != self.link_address or not self.link_header:
             self.link_address = link_address
             self.link_header = self.interface.link_header(link_address, self.table.ethertype)
         if state == NUD_REACHABLE:
-            self._enter_reachable()
+            if not self._enter_reachable() and is_news:
+                self._tell()
         else:
             self.table.stack.environment.disarm(self)
+            is_news = is_news or state != self.state
             self.state = state
             self.updated_ns = self.table.stack.environment.now_ns()
+            if is_news:
+                self._tell()
         for frame in self.take_queue():
             self.send(frame)
 
-    def _enter_reachable(self) -> None:
+    def invalidate(self) -> None:
+        """Forget the hardware address: the administrator removes it (NUD_FAILED)."""
+        self.table.stack.environment.disarm(self)
+        self.state = NUD_FAILED
+        self._tell()
+
+    def _tell(self) -> None:
+        self.table.stack.tell_neighbour(self, False)
+
+    def _enter_reachable(self) -> bool:
+        """Enter the state; return whether it is a new one, of which observers know then."""
         environment = self.table.stack.environment
         now = environment.now_ns()
         self.confirmed_ns = now
@@ -146,6 +161,9 @@ class Neighbour(Timer):
             self.state = NUD_REACHABLE
             self.updated_ns = now
             environment.arm(self, now + self.table.reachable_time_ns(self.interface))
+            self._tell()
+            return True
+        return False
 
     def _enter_delay(self) -> None:
         self.state = NUD_DELAY
@@ -171,6 +189,7 @@ class Neighbour(Timer):
             self.state = NUD_PROBE
             self.probes = 0
             self._probe()
+            self._tell()
         elif state == NUD_PROBE:
             self._probe()
         elif state == NUD_INCOMPLETE:
@@ -184,6 +203,7 @@ class Neighbour(Timer):
         else:
             self.state = NUD_STALE
             self.updated_ns = environment.now_ns()
+            self._tell()
 
     def _probe(self) -> None:
         if self.probes >= self.table.stack.settings.ucast_solicit:
@@ -205,6 +225,7 @@ class Neighbour(Timer):
         self.state = NUD_FAILED
         self.updated_ns = self.table.stack.environment.now_ns()
         self.table.resolution_failures += 1
+        self._tell()
         self.table.resolver.on_unresolved(self, self.take_queue())
 
 
@@ -310,6 +331,7 @@ class NeighbourTable:
         self.stack.environment.disarm(neighbour)
         neighbour.is_dead = True
         neighbour.take_queue()
+        self.stack.tell_neighbour(neighbour, True)
 
     def flush(self, interface: Interface, *, permanent: bool = True) -> None:
         """Forget all neighbours of an interface."""

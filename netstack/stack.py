@@ -28,11 +28,12 @@ from netstack.multicast import forget_interface
 from netstack.network import FrameHandler, NetworkProtocol
 from netstack.packet import OutPacket
 from netstack.ports import PortTable
-from netstack.route import LOCAL, Route, RouteEntry
+from netstack.route import LOCAL, Route, RouteEntry, Rule
 from netstack.settings import Settings
 from netstack.transport import Transport
 
 if TYPE_CHECKING:
+    from netstack.neighbour import Neighbour
     from netstack.packet_socket import PacketEndpoint
     from netstack.ping import PingTable
     from netstack.raw import RawEndpoint
@@ -56,6 +57,12 @@ class ChangeListener:
 
     def on_route(self, entry: RouteEntry, removed: bool) -> None:
         """Called after a route was added or removed."""
+
+    def on_neighbour(self, neighbour: Neighbour, removed: bool) -> None:
+        """Called after a neighbour's state or hardware address changed, or it was removed."""
+
+    def on_rule(self, version: int, rule: Rule, removed: bool) -> None:
+        """Called after a rule of a version of IP was added or removed."""
 
 
 class Stack:
@@ -343,6 +350,11 @@ class Stack:
     def tell_route(self, entry: RouteEntry, *, removed: bool) -> None:
         """Tell observers of a route that a version of IP entered or removed by itself."""
         self._tell_route(entry, removed)
+
+    def tell_neighbour(self, neighbour: Neighbour, removed: bool) -> None:
+        """Tell observers of a neighbour that changed."""
+        for observer in self.observers:
+            observer.on_neighbour(neighbour, removed)
 
     def _tell_route(self, entry: RouteEntry, removed: bool) -> None:
         for observer in self.observers:

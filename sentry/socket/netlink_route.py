@@ -5,7 +5,8 @@ from typing import Final
 
 from netstack.errors import NetError
 from netstack.interface import Interface, InterfaceAddress
-from netstack.route import LOCAL, MAIN_TABLE, Route, RouteEntry, Routing
+from netstack.neighbour import Neighbour
+from netstack.route import LOCAL, MAIN_TABLE, Route, RouteEntry, Routing, Rule
 from netstack.stack import ChangeListener
 from sentry.abi import rtnetlink as abi
 from sentry.abi import socket as abi_socket
@@ -260,6 +261,19 @@ class Announcer(ChangeListener):
         group = abi.RTNLGRP_IPV4_ROUTE if is_v4 else abi.RTNLGRP_IPV6_ROUTE
         now_ns = self._namespace.environment.now_ns()
         self._publish(group, kind, route_messages.route(entry, now_ns))
+
+    def on_neighbour(self, neighbour: Neighbour, removed: bool) -> None:  # noqa: FBT001  netstack's
+        if self._namespace.watchers:
+            kind = abi.RTM_DELNEIGH if removed else abi.RTM_NEWNEIGH
+            self._publish(abi.RTNLGRP_NEIGH, kind, route_messages.neighbour(neighbour))
+
+    def on_rule(self, version: int, rule: Rule, removed: bool) -> None:  # noqa: FBT001  netstack's
+        if not self._namespace.watchers:
+            return
+        kind = abi.RTM_DELRULE if removed else abi.RTM_NEWRULE
+        family = abi_socket.AF_INET if version == 4 else abi_socket.AF_INET6
+        group = abi.RTNLGRP_IPV4_RULE if version == 4 else abi.RTNLGRP_IPV6_RULE
+        self._publish(group, kind, route_messages.rule(rule, family))
 
 
 RESPONDERS[abi_socket.NETLINK_ROUTE] = RouteResponder()

@@ -277,6 +277,7 @@ def _change_neighbour(namespace: NetworkNamespace, request: Request) -> None:
     if request.kind == abi.RTM_DELNEIGH:
         if found is None:
             raise SysError(ENOENT)
+        found.invalidate()
         network.neighbours.remove(found)
         return
     if found is None and not request.flags & abi.NLM_F_CREATE:
@@ -323,7 +324,7 @@ def _change_rule(namespace: NetworkNamespace, request: Request) -> None:
         for rule in routing.rules:
             if _is_meant(rule, item, attributes):
                 routing.rules.remove(rule)
-                namespace.stack.changed()
+                _tell_rule(namespace, family, rule, is_removed=True)
                 return
         raise SysError(ENOENT)
     if action not in REFUSALS and (action != abi.FR_ACT_TO_TBL or not item.table):
@@ -334,7 +335,14 @@ def _change_rule(namespace: NetworkNamespace, request: Request) -> None:
         # In front of the rule behind the first (fib_default_rule_pref).
         item.priority = max(routing.rules[1].priority - 1, 0) if len(routing.rules) > 1 else 0
     routing.add_rule(item)
+    _tell_rule(namespace, family, item, is_removed=False)
+
+
+def _tell_rule(namespace: NetworkNamespace, family: int, item: Rule, *, is_removed: bool) -> None:
+    """Have routes found anew, and tell who listens."""
     namespace.stack.changed()
+    for observer in namespace.stack.observers:
+        observer.on_rule(4 if family == AF_INET else 6, item, is_removed)
 
 
 def _index_of(namespace: NetworkNamespace, name: str) -> int:

@@ -5,7 +5,7 @@ from typing import Final
 
 from netstack.interface import Interface, InterfaceAddress
 from netstack.link.qdisc import Qdisc
-from netstack.neighbour import Neighbour
+from netstack.neighbour import NUD_VALID, Neighbour
 from netstack.route import LOCAL, Route, RouteEntry, Rule
 from sentry.abi import rtnetlink as abi
 from sentry.abi.socket import AF_INET, AF_INET6
@@ -211,7 +211,7 @@ def neighbour(item: Neighbour) -> bytes:
     """Return ndmsg and attributes of a neighbour."""
     head = _NDMSG.pack(family_number(item.address), item.interface.index, item.state & 0xFFFF, 0, 1)
     parts = [head, attribute(abi.NDA_DST, item.address)]
-    if item.link_address:
+    if item.link_address and item.state & NUD_VALID:
         parts.append(attribute(abi.NDA_LLADDR, item.link_address))
     parts.append(attribute(abi.NDA_CACHEINFO, _FOUR.pack(0, 0, 0, 0)))
     parts.append(u32(abi.NDA_PROBES, 0))

@@ -11,6 +11,7 @@ from netstack.neighbour import (
     NUD_REACHABLE,
     NUD_STALE,
 )
+from netstack.stack import ChangeListener
 from netstack.wire import arp
 from tests.unit.netstack.harness import SECOND, CaptureLink, Host, VirtualEnvironment, ip
 
@@ -179,3 +180,44 @@ def test_down_forgets_neighbours_and_their_timers():
     bench.host.stack.set_down(bench.host.interface)
     assert bench.table.entries == {}
     assert bench.environment.armed() == 0
+
+
+class News(ChangeListener):
+    def __init__(self):
+        self.told = []
+
+    def on_neighbour(self, neighbour, removed):
+        self.told.append("removed" if removed else neighbour.state)
+
+    def take(self):
+        told, self.told = self.told, []
+        return told
+
+
+def test_observers_hear_of_changes_as_from_linux():
+    """Not of the way there: INCOMPLETE and DELAY are nobody's concern (neigh_update_notify)."""
+    bench = Bench()
+    news = News()
+    bench.host.stack.observers.append(news)
+    bench.send()
+    assert news.take() == []
+    bench.answer()
+    assert news.take() == [NUD_REACHABLE]
+    bench.answer()
+    assert news.take() == []
+    bench.environment.advance(60 * SECOND)
+    assert news.take() == [NUD_STALE]
+    bench.send()
+    assert news.take() == []
+    bench.environment.advance(6 * SECOND)
+    assert news.take() == [NUD_PROBE]
+    bench.environment.advance(60 * SECOND)
+    assert news.take() == [NUD_FAILED]
+    found = bench.table.find(bench.host.interface, PEER)
+    found.set_link_address(PEER_MAC, NUD_STALE)
+    found.set_link_address(PEER_MAC, NUD_STALE)
+    found.set_link_address(OUR_MAC, NUD_STALE)
+    assert news.take() == [NUD_STALE, NUD_STALE]
+    found.invalidate()
+    bench.table.remove(found)
+    assert news.take() == [NUD_FAILED, "removed"]
