@@ -22,7 +22,8 @@ from netstack.tcp.rtt import RttEstimator
 from netstack.tcp.scoreboard import Scoreboard
 from netstack.tcp.send_queue import SendQueue
 from netstack.tcp.settings import DEFAULT_MSS_4, DELAYED_ACK, INITIAL_WINDOW, MIN_MSS
-from netstack.tcp.states import CA_OPEN, CLOSED, MS, NAMES, RTX_NONE
+from netstack.tcp.states import CA_OPEN, CLOSED, MS, NAMES, RTX_NONE, SYN_RECEIVED, SYN_SENT
+from netstack.wire.tcp import fastopen_option
 
 if TYPE_CHECKING:
     from netstack.ports import Binding
@@ -119,6 +120,12 @@ class Connection(Flow):
         self.overrides_cork = False  # for what was written before TCP_NODELAY was set
         self.more_follows = False  # MSG_MORE at the last write
         self.last_sent_ns = 0  # of the last data
+        # TCP Fast Open (fastopen.py).
+        self.syn_cookie: bytes | None = None  # what our SYN said: empty asks; None: no option
+        self.syn_data = 0  # bytes that our SYN carried, or that wait for it
+        self.syn_data_acked = False
+        self.is_deferred = False  # TCP_FASTOPEN_CONNECT: the SYN waits for the first write
+        self.is_fast_open = False  # made by a SYN with a cookie: data flows in SYN_RECEIVED
         self.cwnd_limited = False
         self.max_in_flight = 0  # since the window was last full
         self.probes = 0  # of a zero window, unanswered
@@ -283,6 +290,17 @@ class Connection(Flow):
         self.reassembly.clear()
         self.protocol.forget(self)
 
+    def is_opening(self) -> bool:
+        """Return whether the handshake has to end before data may flow."""
+        return self.state == SYN_SENT or (self.state == SYN_RECEIVED and not self.is_fast_open)
+
+    def fast_open_parts(self) -> tuple[bytes, bytes]:
+        """Return option and data of our first SYN or SYN-ACK; later ones have neither."""
+        if self.syn_retransmits:
+            return b"", b""
+        option = b"" if self.syn_cookie is None else fastopen_option(self.syn_cookie)
+        return option, self.send_queue.read(self.iss + 1, self.syn_data)
+
     # Sizes.
 
     def use_congestion_control(self, name: str) -> bool:
@@ -382,6 +400,25 @@ class NoTimer(Timer):
 
     def fire(self) -> None:
         """Never called: it is never armed."""
+
+
+def sack_blocks(connection: Connection) -> list[tuple[int, int]]:
+    """Return the blocks to report: a DSACK first (RFC 2883), then the newest ones."""
+    most = 3 if connection.has_timestamps else 4
+    blocks: list[tuple[int, int]] = []
+    if connection.dsack is not None:
+        blocks.append(connection.dsack)
+    blocks.extend(connection.reassembly.blocks[: most - len(blocks)])
+    return blocks
+
+
+def sack_size(connection: Connection) -> int:
+    """Return the size of the SACK option that a segment would carry now."""
+    if not connection.has_sack:
+        return 0
+    if connection.dsack is None and not connection.reassembly.blocks:
+        return 0
+    return 4 + 8 * len(sack_blocks(connection))
 
 
 NO_TIMER: Final = NoTimer()

@@ -76,6 +76,13 @@ class TcpCounters:
         self.TCPToZeroWindowAdv = 0
         self.TCPWantZeroWindowAdv = 0
         self.TCPOrigDataSent = 0
+        self.TCPFastOpenActive = 0
+        self.TCPFastOpenActiveFail = 0
+        self.TCPFastOpenPassive = 0
+        self.TCPFastOpenPassiveFail = 0
+        self.TCPFastOpenListenOverflow = 0
+        self.TCPFastOpenCookieReqd = 0
+        self.TCPFastOpenPassiveAltKey = 0
         self.TCPDelivered = 0
         self.TCPDeliveredCE = 0
         self.TCPHystartTrainDetect = 0

@@ -38,6 +38,7 @@ from netstack.tcp.info import TcpInfo, fill
 from netstack.tcp.listener import TcpListener
 from netstack.tcp.protocol import TcpProtocol
 from netstack.tcp.send import end_of_stream, push
+from netstack.tcp.settings import FASTOPEN_ALL_LISTENERS, FASTOPEN_SERVER
 from netstack.tcp.states import (
     CLOSE_WAIT,
     CLOSED,
@@ -80,7 +81,6 @@ class TcpEndpoint(TcpOptionUser):
         self.binding: Binding | None = None
         self.listening: TcpListener | None = None
         self._events = EndpointEvents(self)
-        self._connect_pending = False  # connect has not yet told how it ended
         self._closed = False
 
     # Addresses.
@@ -161,6 +161,8 @@ class TcpEndpoint(TcpOptionUser):
             raise NetError(ALREADY_CONNECTED)
         connection = self.connection
         if connection is not None:
+            if connection.is_deferred:
+                raise NetError(ALREADY_CONNECTED)
             if connection.state in (SYN_SENT, SYN_RECEIVED):
                 raise NetError(ALREADY_CONNECTING)
             if self._connect_pending:
@@ -171,6 +173,19 @@ class TcpEndpoint(TcpOptionUser):
                 return True
             # Even when it is over: it takes disconnect to make the endpoint a fresh one.
             raise NetError(ALREADY_CONNECTED)
+        connection = self._new_connection(address)
+        fast_open = self.protocol.fast_open
+        if self.options.fastopen_connect and fast_open.is_client():
+            if fast_open.may_send_data(connection.route.destination, self.options):
+                connection.is_deferred = True
+                self._connect_pending = False
+                return True
+            fast_open.prepare(connection, b"")
+        self.protocol.start(connection)
+        return False
+
+    def _new_connection(self, address: Address) -> Connection:
+        """Return a connection to be, of which the peer does not know yet."""
         host = address.host
         self._check_family(host)
         if not any(host):
@@ -182,7 +197,17 @@ class TcpEndpoint(TcpOptionUser):
         self.connection = connection
         self.error = 0
         self._connect_pending = True
-        return False
+        return connection
+
+    def connect_fast(self, address: Address, data: bytes) -> int:
+        """Start as `connect` does, with data in the SYN; return how much it carries (RFC 7413).
+
+        0: we do not know a cookie of the peer yet, and ask for one.
+        """
+        connection = self._new_connection(address)
+        size = self.protocol.fast_open.prepare(connection, data)
+        self.protocol.start(connection)
+        return size
 
     def disconnect(self) -> None:
         """connect(2) to AF_UNSPEC: abort the connection; the endpoint can be used again."""
@@ -210,6 +235,10 @@ class TcpEndpoint(TcpOptionUser):
             if self.binding is None:
                 self._bind(b"", 0)
             assert self.binding is not None
+            settings = self.protocol.settings
+            wanted = FASTOPEN_SERVER | FASTOPEN_ALL_LISTENERS
+            if settings.fastopen & wanted == wanted and not self.options.fastopen_queue:
+                self.options.fastopen_queue = backlog
             listener = TcpListener(self.protocol, self.binding, self.options, self._events)
             self.protocol.listen(listener)
             self.listening = listener
@@ -269,7 +298,7 @@ class TcpEndpoint(TcpOptionUser):
             raise NetError(error)
         if connection.write_shut or connection.state == CLOSED:
             raise NetError(BROKEN_PIPE)
-        if connection.state in (SYN_SENT, SYN_RECEIVED):
+        if connection.is_opening():
             connection.send_needs_room = True
             return None
         return connection
@@ -503,8 +532,8 @@ class TcpEndpoint(TcpOptionUser):
             events |= EVENT_HUP
         if connection.read_shut:
             events |= EVENT_IN | EVENT_RDHUP
-        if state in (SYN_SENT, SYN_RECEIVED):
-            return events
+        if connection.is_opening():
+            return events | (EVENT_OUT if connection.is_deferred else 0)
         target = max(self.options.receive_low_water, 1)
         at_mark = self.is_at_mark()
         if at_mark and not self.options.oob_inline:

@@ -34,6 +34,7 @@ class TcpOptionUser(Endpoint):
         self.protocol = protocol
         self.options = TcpOptions(protocol.settings)
         self.connection: Connection | None = None
+        self._connect_pending = False  # connect has not yet told how it ended
 
     def state(self) -> int:
         """Return the state, by its number in states.py."""
@@ -149,3 +150,19 @@ class TcpOptionUser(Endpoint):
             connection.more_follows = False
             push(connection, self._now())
             connection.flush_events()
+
+    # TCP_FASTOPEN_CONNECT.
+
+    def start_deferred(self, data: bytes) -> int:
+        """Send the SYN that a connect with TCP_FASTOPEN_CONNECT left to the first write."""
+        connection = self.connection
+        if connection is None or not connection.is_deferred:
+            return 0
+        self._connect_pending = True
+        size = self.protocol.fast_open.prepare(connection, data)
+        self.protocol.start(connection)
+        return size
+
+    def is_deferred(self) -> bool:
+        """Return whether the SYN waits for the first write."""
+        return self.connection is not None and self.connection.is_deferred

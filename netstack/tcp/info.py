@@ -9,6 +9,7 @@ OPTION_TIMESTAMPS: Final = 1  # TCPI_OPT_
 OPTION_SACK: Final = 2
 OPTION_WSCALE: Final = 4
 OPTION_ECN: Final = 8
+OPTION_SYN_DATA: Final = 32
 
 
 class TcpInfo:
@@ -91,6 +92,7 @@ def fill(connection: Connection, now: int) -> TcpInfo:
         + OPTION_SACK * connection.has_sack
         + OPTION_WSCALE * bool(connection.snd_wscale or connection.rcv_wscale)
         + OPTION_ECN * connection.has_ecn
+        + OPTION_SYN_DATA * connection.syn_data_acked
     )
     info.snd_wscale = connection.snd_wscale
     info.rcv_wscale = connection.rcv_wscale

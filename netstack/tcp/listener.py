@@ -13,10 +13,18 @@ from netstack.packet import InPacket
 from netstack.route import Route
 from netstack.tcp import cookies
 from netstack.tcp.connection import Connection, Flow, advertised_mss
+from netstack.tcp.fastopen import FOREIGN, OURS
 from netstack.tcp.options import TcpOptions
-from netstack.tcp.receive import initial_window
+from netstack.tcp.receive import initial_window, take_data
 from netstack.tcp.segments import agree, on_segment
-from netstack.tcp.settings import RTO_INITIAL, TCP_RTO_MAX
+from netstack.tcp.send import send_syn
+from netstack.tcp.send_queue import SendQueue
+from netstack.tcp.settings import (
+    FASTOPEN_SERVER,
+    FASTOPEN_SERVER_NO_COOKIE,
+    RTO_INITIAL,
+    TCP_RTO_MAX,
+)
 from netstack.tcp.states import LISTEN, RTX_TIMEOUT, SECOND, SYN_RECEIVED
 from netstack.wire.seq import difference
 from netstack.wire.tcp import (
@@ -27,6 +35,7 @@ from netstack.wire.tcp import (
     SYN,
     Segment,
     build,
+    fastopen_option,
     syn_options,
     timestamps_option,
 )
@@ -36,6 +45,7 @@ if TYPE_CHECKING:
     from netstack.ports import Binding
     from netstack.tcp.protocol import TcpProtocol
 
+FAST_HOLD: Final = 60 * SECOND  # as Linux
 # How long after the queue overflowed an acknowledgment may be that of a cookie.
 COOKIE_VALIDITY: Final = cookies.MAX_AGE * cookies.PERIOD
 
@@ -63,6 +73,7 @@ class Request(Flow):
         self.last_answer_ns = 0  # to a bad segment
         self.acked = False  # the handshake is done but for room, or for data (TCP_DEFER_ACCEPT)
         self.is_cookie = False
+        self.fastopen_cookie: bytes | None = None  # for the peer's next connection
 
 
 class RequestTimer(Timer):
@@ -91,6 +102,10 @@ class TcpListener:
         self.requests: dict[bytes, Request] = {}
         self.state = LISTEN
         self.overflow_ns = 0
+        # Connections of Fast Open whose handshake goes on, and until when others that were reset
+        # during it count as well: their SYNs may have had another's address (RFC 7413, 5.1).
+        self.fast_opens: set[Connection] = set()
+        self._held_until: deque[int] = deque()
         self.is_closed = False
         self._heap: list[tuple[int, int, Request]] = []
         self._count = 0
@@ -153,6 +168,10 @@ class TcpListener:
             self._send_syn_ack(request, now)
             return
         request.iss = isn if isn >= 0 else protocol.choose_isn(key, now)
+        if segment.cookie is not None or segment.end > segment.start:
+            if self._may_open_fast(request, segment, now):
+                self._open_fast(request, segment, packet, now)
+                return
         self.requests[key] = request
         protocol.flows[key] = request
         self._schedule(request, now + RTO_INITIAL)
@@ -226,6 +245,11 @@ class TcpListener:
                 has_timestamps,
                 ts_value,
                 request.ts_recent,
+            )
+            + (
+                fastopen_option(request.fastopen_cookie)
+                if request.fastopen_cookie is not None
+                else b""
             ),
         )
         self.protocol.send_plain(request.route, header, self.options.ttl, self.options.tos)
@@ -343,11 +367,87 @@ class TcpListener:
         """Put a connection whose handshake is complete into the accept queue."""
         self.protocol.counters.PassiveOpens += 1
         connection.parent = None
+        if connection.is_fast_open:
+            self.fast_opens.discard(connection)
+            return  # it was there to be accepted from the SYN on
         if self.is_closed:
             self.protocol.reset(connection, self.protocol.environment.now_ns())
             connection.finish()
             return
         self.accept_queue.append(connection)
+
+    # Fast Open (RFC 7413; tcp_try_fastopen).
+
+    def _may_open_fast(self, request: Request, segment: Segment, now: int) -> bool:
+        """Return whether data in a SYN is taken; else choose the cookie for the SYN-ACK."""
+        protocol = self.protocol
+        settings, counters, options = protocol.settings, protocol.counters, self.options
+        cookie = segment.cookie
+        if cookie is not None and not cookie:
+            counters.TCPFastOpenCookieReqd += 1
+        if not settings.fastopen & FASTOPEN_SERVER or not self._has_fast_room(now):
+            return False
+        if settings.fastopen & FASTOPEN_SERVER_NO_COOKIE or options.fastopen_no_cookie:
+            return True
+        if cookie is None:
+            return False
+        whose = FOREIGN
+        hosts = request.key[:-4]
+        if cookie:
+            whose = protocol.fast_open.check_cookie(options.fastopen_keys, hosts, cookie)
+            if whose == FOREIGN:
+                counters.TCPFastOpenPassiveFail += 1
+            elif whose == OURS:
+                return True
+            else:
+                counters.TCPFastOpenPassiveAltKey += 1
+        request.fastopen_cookie = protocol.fast_open.make_cookie(options.fastopen_keys, hosts)
+        return whose != FOREIGN
+
+    def _has_fast_room(self, now: int) -> bool:
+        """Return whether another connection may begin before its handshake is complete."""
+        most = self.options.fastopen_queue
+        if most == 0:
+            return False
+        held = self._held_until
+        while held and held[0] <= now:
+            held.popleft()
+        if len(self.fast_opens) + len(held) >= most:
+            self.protocol.counters.TCPFastOpenListenOverflow += 1
+            return False
+        return True
+
+    def _open_fast(self, request: Request, segment: Segment, packet: InPacket, now: int) -> None:
+        """Make the connection at once, with the data of the SYN, and answer."""
+        connection = self._make_connection(request)
+        agree(connection, segment, now)
+        connection.is_fast_open = True
+        connection.syn_cookie = request.fastopen_cookie
+        connection.has_ecn = request.has_ecn
+        connection.iss = connection.snd_una = connection.high_seq = request.iss
+        connection.snd_nxt = request.iss + 1
+        connection.send_queue = SendQueue(request.iss + 1)
+        connection.state = SYN_RECEIVED
+        connection.parent = self
+        self.protocol.adopt(connection, self.binding)
+        connection.start_congestion_control()
+        segment.seq += 1
+        segment.flags &= ~SYN
+        take_data(connection, segment, packet, now)
+        connection.rcv_wup = connection.last_ack_sent = connection.rcv_nxt
+        connection.ack_now = False
+        send_syn(connection, now)
+        connection.set_retransmit(RTX_TIMEOUT, now + RTO_INITIAL)
+        self.fast_opens.add(connection)
+        self.accept_queue.append(connection)
+        self.protocol.counters.TCPFastOpenPassive += 1
+        self.events.on_events(EVENT_IN)
+
+    def on_lost(self, connection: Connection, now: int) -> None:
+        """A connection of Fast Open ended before its handshake did."""
+        if connection in self.fast_opens:
+            self.fast_opens.discard(connection)
+            self._held_until.append(now + FAST_HOLD)
 
     # Cookies.
 

@@ -1,5 +1,6 @@
 """The options of a TCP socket (tcp(7), socket(7)); a connection shares them with its endpoint."""
 
+from netstack.packet import FrameFilter
 from netstack.tcp.settings import TcpSettings
 
 
@@ -43,6 +44,11 @@ class TcpOptions:
         self.user = -1  # user and group that made the socket, for rules
         self.group = -1
         self.ecn = settings.ecn
+        self.fastopen_queue = 0  # TCP_FASTOPEN: how many may wait for the handshake's end
+        self.fastopen_connect = False  # TCP_FASTOPEN_CONNECT
+        self.fastopen_no_cookie = False  # TCP_FASTOPEN_NO_COOKIE
+        self.fastopen_keys: list[bytes] = []  # TCP_FASTOPEN_KEY; none: the stack's
+        self.filter: FrameFilter | None = None  # SO_ATTACH_FILTER
 
     def copy(self) -> "TcpOptions":
         """Return the options that an accepted connection inherits."""
@@ -82,6 +88,7 @@ class TcpOptions:
         made.user = self.user
         made.group = self.group
         made.ecn = self.ecn
+        made.filter = self.filter
         return made
 
 

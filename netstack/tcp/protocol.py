@@ -16,12 +16,21 @@ from netstack.errors import (
     TIMED_OUT,
     NetError,
 )
-from netstack.packet import CHECKSUM_GOOD, TO_HOST, InPacket, OutPacket
+from netstack.packet import (
+    CHECKSUM_GOOD,
+    ETHERTYPE_IPV4,
+    ETHERTYPE_IPV6,
+    TO_HOST,
+    FrameFilter,
+    InPacket,
+    OutPacket,
+)
 from netstack.ports import ANY_BOTH, ANY_IPV4, ANY_IPV6, Binding, PortFilter
 from netstack.route import BROADCAST, MULTICAST, Route
 from netstack.stack import Stack
 from netstack.tcp.connection import Connection, Flow
 from netstack.tcp.counters import TcpCounters
+from netstack.tcp.fastopen import FastOpen
 from netstack.tcp.listener import Request, TcpListener
 from netstack.tcp.options import TcpOptions
 from netstack.tcp.receive import initial_window
@@ -98,6 +107,7 @@ class TcpProtocol(Transport):
         self.listeners: dict[int, list[TcpListener]] = {}  # by port
         self.time_waits = TimeWaitTable(self)
         self.orphans = 0
+        self.fast_open = FastOpen(self)
         self.cookie_secret = self.environment.random_bytes(32)
         self._isn_secret = self.environment.random_bytes(32)
         self._ts_secret = self.environment.random_bytes(32)
@@ -129,10 +139,12 @@ class TcpProtocol(Transport):
         flow = self.flows.get(key)
         now = self.environment.now_ns()
         if isinstance(flow, Connection):
-            on_segment(flow, segment, packet, now)
+            if passes(flow.options.filter, segment, packet):
+                on_segment(flow, segment, packet, now)
         elif isinstance(flow, Request):
-            if flow.listener is not None:
-                flow.listener.on_request_segment(flow, segment, packet, now)
+            listener = flow.listener
+            if listener is not None and passes(listener.options.filter, segment, packet):
+                listener.on_request_segment(flow, segment, packet, now)
         elif isinstance(flow, TimeWait):
             self._on_time_wait(flow, segment, packet, now)
         else:
@@ -158,7 +170,7 @@ class TcpProtocol(Transport):
         flags = segment.flags
         if listener is None:
             self.answer_with_reset(packet, segment)
-        elif flags & RST:
+        elif flags & RST or not passes(listener.options.filter, segment, packet):
             return
         elif flags & ACK:
             if flags & SYN or not listener.on_stray_ack(segment, packet, key, now):
@@ -350,7 +362,7 @@ class TcpProtocol(Transport):
     def connect(
         self, options: TcpOptions, binding: Binding | None, remote: Address, source: bytes
     ) -> Connection:
-        """Start an active open; NetError if there is no route or no port."""
+        """Prepare an active open; NetError if there is no route or no port.  `start` goes on."""
         index = options.interface_index or remote.scope
         route = self.stack.find_route(remote.host, source, index, options.mark)
         if route.kind in (BROADCAST, MULTICAST):
@@ -375,11 +387,11 @@ class TcpProtocol(Transport):
             self.counters.TWRecycled += 1
         self.adopt(connection, None)
         connection.binding = binding
-        self._start(connection, iss, now)
+        self._prepare(connection, iss)
         return connection
 
-    def _start(self, connection: Connection, iss: int, now: int) -> None:
-        """Send the SYN."""
+    def _prepare(self, connection: Connection, iss: int) -> None:
+        """Choose the numbers of a new connection."""
         connection.iss = iss
         connection.snd_una = iss
         connection.snd_nxt = iss + 1
@@ -393,6 +405,12 @@ class TcpProtocol(Transport):
         connection.is_interactive = not connection.options.quickack
         connection.peer_mss = DEFAULT_MSS_4
         connection.state = SYN_SENT
+
+    def start(self, connection: Connection) -> None:
+        """Send the SYN."""
+        now = self.environment.now_ns()
+        connection.made_ns = now
+        connection.is_deferred = False
         self.counters.ActiveOpens += 1
         send_syn(connection, now)
         connection.set_retransmit(RTX_TIMEOUT, now + connection.rtt.timeout())
@@ -426,6 +444,8 @@ class TcpProtocol(Transport):
         if connection.binding is not None:
             self.ports.release(connection.binding)
             connection.binding = None
+        if connection.is_fast_open and connection.parent is not None:
+            connection.parent.on_lost(connection, self.environment.now_ns())
         if connection.was_established:
             connection.was_established = False
             self.counters.CurrEstab -= 1
@@ -524,6 +544,23 @@ class TcpProtocol(Transport):
             if not entries:
                 del self.listeners[listener.binding.port]
         listener.close(self.environment.now_ns())
+
+
+def passes(program: FrameFilter | None, segment: Segment, packet: InPacket) -> bool:
+    """Return whether a socket's filter lets a segment pass; it may cut off some of the data.
+
+    The filter sees the segment from the TCP header on, and leaves that whole
+    (tcp_filter, net/ipv4/tcp_ipv4.c).
+    """
+    if program is None:
+        return True
+    at = packet.transport
+    ethertype = ETHERTYPE_IPV4 if packet.version == 4 else ETHERTYPE_IPV6
+    keep = program.run(packet.data, at, packet.end, packet, ethertype)
+    if keep == 0:
+        return False
+    segment.end = max(segment.start, min(segment.end, at + keep))
+    return True
 
 
 def _is_group(host: bytes) -> bool:

@@ -39,6 +39,10 @@ def on_segment(connection: Connection, segment: Segment, packet: InPacket, now: 
         in_syn_sent(connection, segment, packet, now)
     elif connection.state != CLOSED:
         segment.seq = unwrap(segment.seq, connection.rcv_nxt)
+        if connection.is_fast_open and is_same_syn(connection, segment):
+            if may_answer(connection, segment, now):
+                send_syn(connection, now)  # our answer was lost
+            return
         segment.ack = unwrap(segment.ack, connection.snd_una)
         if is_acceptable(connection, segment, packet, now):
             process(connection, segment, packet, now)
@@ -147,6 +151,15 @@ def orphan_enters_fin_wait2(
 
 
 # Which segments are acceptable.
+
+
+def is_same_syn(connection: Connection, segment: Segment) -> bool:
+    """Return whether the SYN that made a connection came again (tcp_check_req)."""
+    return (
+        connection.state == SYN_RECEIVED
+        and segment.flags & (SYN | ACK | RST) == SYN
+        and segment.seq == connection.irs
+    )
 
 
 def is_acceptable(connection: Connection, segment: Segment, packet: InPacket, now: int) -> bool:
@@ -287,7 +300,7 @@ def in_syn_sent(connection: Connection, segment: Segment, packet: InPacket, now:
     flags = segment.flags
     segment.ack = unwrap(segment.ack, connection.snd_una)
     if flags & ACK:
-        is_ours = connection.snd_una < segment.ack <= connection.snd_nxt
+        is_ours = connection.snd_una < segment.ack <= connection.snd_nxt + connection.syn_data
         if is_ours and segment.has_timestamps and segment.ts_echo:
             first = connection.ts_now(connection.made_ns)
             if difference(segment.ts_echo, first) < 0 or (
@@ -312,8 +325,12 @@ def in_syn_sent(connection: Connection, segment: Segment, packet: InPacket, now:
     if flags & ACK:
         # The user wants the acknowledgment to go with data (tcp(7), TCP_QUICKACK).
         waits = connection.is_interactive or connection.options.defer_accept > 0
-        connection.snd_una = segment.ack
-        connection.bytes_acked += 1
+        acked = segment.ack - connection.snd_nxt  # of the data in our SYN; the rest is sent again
+        connection.snd_una = connection.snd_nxt = segment.ack
+        connection.send_queue.acknowledge(segment.ack)
+        connection.bytes_acked += 1 + acked
+        if connection.syn_data or connection.syn_cookie is not None:
+            connection.protocol.fast_open.on_syn_ack(connection, segment, acked)
         measure_handshake(connection, segment, now)
         connection.has_ecn = connection.has_ecn and flags & (ECE | CWR) == ECE
         establish(connection, segment, now)
@@ -353,7 +370,8 @@ def measure_handshake(connection: Connection, segment: Segment, now: int) -> Non
     if not connection.last_sent_ns:
         pass  # a SYN cookie: nobody noted the time
     elif connection.syn_retransmits == 0:
-        connection.rtt.sample(now - connection.last_sent_ns, now)
+        sent_ns = connection.made_ns if connection.is_fast_open else connection.last_sent_ns
+        connection.rtt.sample(now - sent_ns, now)
     elif connection.has_timestamps and segment.ts_echo:
         elapsed = difference(connection.ts_now(now), segment.ts_echo)
         connection.rtt.sample(max(elapsed, 1) * 1_000_000, now)
@@ -416,8 +434,9 @@ def establish(connection: Connection, segment: Segment, now: int) -> None:
     if connection.send_queue.size() == 0:
         connection.send_queue = SendQueue(connection.snd_una)
     connection.update_mss()
-    connection.start_congestion_control()
-    connection.high_seq = connection.iss
+    if not connection.is_fast_open:  # else it has begun already
+        connection.start_congestion_control()
+        connection.high_seq = connection.iss
     connection.max_window = max(connection.max_window, connection.snd_wnd)
     receive.enter_quick_mode(connection, receive.MAX_QUICK_ACKS)
     connection.last_ack_received_ns = now

@@ -5,7 +5,7 @@ from typing import Final
 from netstack.errors import MESSAGE_TOO_LONG, NetError
 from netstack.packet import OutPacket
 from netstack.stack import RoomListener
-from netstack.tcp.connection import MAX_PACKET, Connection
+from netstack.tcp.connection import MAX_PACKET, Connection, sack_blocks, sack_size
 from netstack.tcp.scoreboard import Sent
 from netstack.tcp.settings import CORK_TIME, DELAYED_ACK
 from netstack.tcp.states import (
@@ -166,25 +166,6 @@ def make_header(
     )
 
 
-def sack_blocks(connection: Connection) -> list[tuple[int, int]]:
-    """Return the blocks to report: a DSACK first (RFC 2883), then the newest ones."""
-    most = 3 if connection.has_timestamps else 4
-    blocks: list[tuple[int, int]] = []
-    if connection.dsack is not None:
-        blocks.append(connection.dsack)
-    blocks.extend(connection.reassembly.blocks[: most - len(blocks)])
-    return blocks
-
-
-def sack_size(connection: Connection) -> int:
-    """Return the size of the SACK option that a segment would carry now."""
-    if not connection.has_sack:
-        return 0
-    if connection.dsack is None and not connection.reassembly.blocks:
-        return 0
-    return 4 + 8 * len(sack_blocks(connection))
-
-
 def acknowledged(connection: Connection, now: int) -> None:
     """Note that a segment with our newest acknowledgment went out."""
     connection.ack_now = False
@@ -235,6 +216,8 @@ def send_syn(connection: Connection, now: int) -> None:
         connection.ts_now(now),
         connection.ts_recent if answers else 0,
     )
+    cookie, payload = connection.fast_open_parts()
+    written += cookie
     header = build(
         connection.local_port,
         connection.remote_port,
@@ -247,7 +230,7 @@ def send_syn(connection: Connection, now: int) -> None:
     )
     if options.ecn != 1:
         connection.has_ecn = connection.has_ecn and answers
-    hand_over(connection, header, b"", 0, False)
+    hand_over(connection, header, payload, 0, False)
     connection.last_sent_ns = now
 
 
@@ -394,7 +377,7 @@ def resend_lost(connection: Connection, now: int) -> bool:
 
 def push(connection: Connection, now: int) -> None:
     """Send what may be sent now: what was lost, then new data; and set the timer for it."""
-    if connection.waits_for_room or connection.state in (CLOSED, SYN_SENT, SYN_RECEIVED):
+    if connection.waits_for_room or connection.state == CLOSED or connection.is_opening():
         return
     held = connection.frto_holds
     connection.frto_holds = False
@@ -409,8 +392,11 @@ def push(connection: Connection, now: int) -> None:
 
 
 def end_of_stream(connection: Connection) -> int:
-    """Return the sequence number behind all that is to be sent, our FIN included."""
-    if connection.fin_seq >= 0:
+    """Return the sequence number behind all that is to be sent, our FIN included.
+
+    A shutdown waits for the handshake's end, a close does not (tcp_shutdown, net/ipv4/tcp.c).
+    """
+    if connection.fin_seq >= 0 and (connection.state != SYN_RECEIVED or connection.is_orphan):
         return connection.fin_seq + 1
     return connection.send_queue.end
 
@@ -536,6 +522,10 @@ def must_wait(connection: Connection, in_flight: int) -> bool:
 
 def arm_after_push(connection: Connection, now: int) -> None:
     """Set the timer for what is in flight, or for what a closed window or a cork holds back."""
+    if connection.state == SYN_RECEIVED:
+        if connection.rtx_kind == RTX_NONE:
+            arm_retransmit(connection, now)  # for our SYN-ACK
+        return
     if not connection.scoreboard.is_empty():
         if connection.rtx_kind == RTX_NONE or connection.rtx_kind == RTX_WINDOW_PROBE:
             arm_retransmit(connection, now)

@@ -20,6 +20,14 @@ DEFAULT_MSS_6: Final = 1220
 PAWS_IDLE: Final = 24 * 86400 * SECOND  # RFC 7323, 5.5
 
 
+# Bits of tcp_fastopen.
+FASTOPEN_CLIENT: Final = 1
+FASTOPEN_SERVER: Final = 2
+FASTOPEN_CLIENT_NO_COOKIE: Final = 4
+FASTOPEN_SERVER_NO_COOKIE: Final = 0x200
+FASTOPEN_ALL_LISTENERS: Final = 0x400  # TCP_FASTOPEN is not needed
+
+
 class TcpSettings:
     """Values of one stack."""
 
@@ -53,6 +61,7 @@ class TcpSettings:
         self.somaxconn = 4096
         self.abort_on_overflow = False
         self.max_tw_buckets = 16384
+        self.fastopen = FASTOPEN_CLIENT
         self.tw_reuse = 2  # for connect: 0: never, 1: always, 2: on loopback
         self.rfc1337 = False
         self.fin_timeout = 60 * SECOND

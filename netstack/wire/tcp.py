@@ -25,7 +25,10 @@ OPTION_WINDOW_SCALE: Final = 3
 OPTION_SACK_PERMITTED: Final = 4
 OPTION_SACK: Final = 5
 OPTION_TIMESTAMPS: Final = 8
+OPTION_FASTOPEN: Final = 34  # RFC 7413, 4.1.1
 
+COOKIE_MIN: Final = 4  # bytes of a Fast Open cookie
+COOKIE_MAX: Final = 16
 MAX_WINDOW_SCALE: Final = 14  # RFC 7323, 2.3
 TIMESTAMPS_SIZE: Final = 12  # with the two NOPs before it
 
@@ -57,6 +60,7 @@ class Segment:
         self.mss = 0
         self.window_scale = -1
         self.sack_permitted = False
+        self.cookie: bytes | None = None  # of Fast Open; empty asks for one
         self.sack: list[tuple[int, int]] | None = None  # numbers of the wire
 
     def size(self) -> int:
@@ -129,6 +133,10 @@ def _take_option(segment: Segment, kind: int, data: bytes, at: int, length: int)
     elif kind == OPTION_SACK_PERMITTED:
         if length == 2:
             segment.sack_permitted = True
+    elif kind == OPTION_FASTOPEN:
+        size = length - 2
+        if size % 2 == 0 and (size == 0 or COOKIE_MIN <= size <= COOKIE_MAX):
+            segment.cookie = data[at : at + size]
 
 
 def build(
@@ -204,6 +212,12 @@ def syn_options(
     if window_scale >= 0:
         options += bytes((OPTION_NOP, OPTION_WINDOW_SCALE, 3, window_scale))
     return options
+
+
+def fastopen_option(cookie: bytes) -> bytes:
+    """Return the option with its padding."""
+    option = bytes((OPTION_FASTOPEN, 2 + len(cookie))) + cookie
+    return option + bytes((OPTION_NOP,)) * (-len(option) % 4)
 
 
 def timestamps_option(ts_value: int, ts_echo: int) -> bytes:

@@ -3,6 +3,7 @@
 from struct import Struct
 from typing import Final
 
+from netstack.bpf import BpfProgram
 from netstack.errors import ALREADY_CONNECTING, NetError
 from netstack.tcp.endpoint import TcpEndpoint
 from netstack.tcp.states import CLOSED, LISTEN
@@ -14,15 +15,16 @@ from sentry.abi.errno import (
     EFAULT,
     EINPROGRESS,
     EINVAL,
-    EISCONN,
     ENOENT,
     ENOPROTOOPT,
     ENOTCONN,
+    EPERM,
 )
 from sentry.abi.ioctl import SIOCATMARK, SIOCINQ, SIOCOUTQ
 from sentry.errors import SysError
 from sentry.kernel.task import Task
 from sentry.mm.io import Sink, Source
+from sentry.socket import tcp_fast_open
 from sentry.socket.base import Message, Socket
 from sentry.socket.inet import InetSocket
 from sentry.socket.net_address import sockaddr_family
@@ -69,6 +71,8 @@ class StreamSocket(InetSocket):
         super().__init__(task, namespace, family, abi.SOCK_STREAM, abi.IPPROTO_TCP)
         self.endpoint = endpoint
         self.writes_all = True
+        self.is_opening = False  # a write may be what sends the SYN (TCP Fast Open)
+        self.peek_offset = -1  # SO_PEEK_OFF; negative: always the front
         self.quickack = True  # TCP_QUICKACK as long as there is no connection
         endpoint.user = self.uid
         endpoint.options.user = self.uid
@@ -102,6 +106,7 @@ class StreamSocket(InetSocket):
         never_waits = bool(self.flags & O_NONBLOCK)
         try:
             if self.endpoint.connect(target):
+                self.is_opening = self.endpoint.is_deferred()
                 return 0
             if never_waits:
                 return self._now_in_progress()
@@ -135,6 +140,8 @@ class StreamSocket(InetSocket):
         made.receive_timeout_ns = self.receive_timeout_ns
         made.linger = self.linger
         made.linger_ns = self.linger_ns
+        made.filter.inherit(self.filter)
+        made.peek_offset = self.peek_offset
         made.acquire()
         return made
 
@@ -162,32 +169,60 @@ class StreamSocket(InetSocket):
     # Data.
 
     def try_write(self, source: Source) -> int | None:
+        if self.is_opening:
+            task = self.namespace.kernel.current
+            if task is not None:
+                done = self._open_fast(task, source, b"", 0)
+                if done != 0:
+                    return done
         return self._write(source, 0)
 
     def try_send(
         self, task: Task, source: Source, message: Message, address: bytes, flags: int
     ) -> int | None:
-        if flags & abi.MSG_FASTOPEN:
-            connected = self._connect_to_send(task, address)
-            if connected is None:
-                return None
+        if flags & abi.MSG_FASTOPEN or self.is_opening:
+            done = self._open_fast(task, source, address, flags)
+            if done != 0:
+                return done
         return self._write(source, flags)
 
     def receive_low_water(self) -> int:
         return self.endpoint.options.receive_low_water
 
-    def _connect_to_send(self, task: Task, address: bytes) -> int | None:
-        """Do what Linux does for MSG_FASTOPEN without a cookie: connect, then send (tcp(7))."""
-        if not address:
-            raise SysError(EINVAL)
-        if task.call.is_first_run and self.endpoint.connection is not None:
-            raise SysError(EISCONN)
-        try:
-            return self.try_connect(task, address)
-        except SysError as error:
-            if error.errno == EISCONN and not task.call.is_first_run:
-                return 0  # what waits now is the sending
-            raise
+    def _open_fast(self, task: Task, source: Source, address: bytes, flags: int) -> int | None:
+        """Send what opens the connection: return how much its SYN carried; None: wait.
+
+        0 is an ordinary write's turn (RFC 7413; tcp_sendmsg_fastopen).
+        """
+        endpoint = self.endpoint
+        kept = task.call.data
+        is_first = not isinstance(kept, tcp_fast_open.OpeningFast)
+        if isinstance(kept, tcp_fast_open.OpeningFast):
+            size = kept.size
+        elif endpoint.is_deferred() or flags & abi.MSG_FASTOPEN:
+            target = None
+            if not endpoint.is_deferred():
+                tcp_fast_open.check_start(endpoint, address)
+                target = self.parse(address)
+            size = tcp_fast_open.start(endpoint, target, source)
+            self.stack.flush()
+            if self.flags & O_NONBLOCK or flags & abi.MSG_DONTWAIT:
+                self.is_opening = False
+                if size:
+                    return size
+                raise SysError(EINPROGRESS)
+        else:
+            self.is_opening = False
+            return 0  # somebody else opened it
+        if not tcp_fast_open.is_open(endpoint):
+            task.call.data = tcp_fast_open.OpeningFast(size)
+            self.is_opening = True
+            return None
+        self.is_opening = False
+        task.call.data = None
+        if size and not is_first:
+            source.take(size)
+        return size
 
     def _write(self, source: Source, flags: int) -> int | None:
         endpoint = self.endpoint
@@ -265,12 +300,15 @@ class StreamSocket(InetSocket):
                 return total
             raise as_sys_error(error) from None
         finally:
+            if self.peek_offset > 0:
+                self.peek_offset = max(self.peek_offset - total, 0)
             self.stack.flush()
 
     def _read_otherwise(self, sink: Sink, flags: int) -> int | None:
         """Read with MSG_PEEK, which leaves the data there, or MSG_TRUNC, which copies none."""
         endpoint = self.endpoint
         peek = bool(flags & abi.MSG_PEEK)
+        passed = max(self.peek_offset, 0) if peek else 0
         total = 0
         try:
             while True:
@@ -279,14 +317,14 @@ class StreamSocket(InetSocket):
                     # No room: waits for data all the same, and takes none.
                     found = endpoint.read(1, peek=True)
                     return None if found is None else 0
-                data = endpoint.read(limit, peek=peek, skip=total if peek else 0)
+                data = endpoint.read(limit, peek=peek, skip=passed + total if peek else 0)
                 if not data:
                     return total or (None if data is None else 0)
                 done = len(data) if flags & abi.MSG_TRUNC else sink.put(data)
                 total += done
                 if done < len(data) or sink.room == 0 or flags & abi.MSG_TRUNC:
                     return total
-                if endpoint.unread() <= (total if peek else 0):
+                if endpoint.unread() <= (passed + total if peek else 0):
                     return total
                 if not peek and endpoint.is_at_mark():
                     return total  # a read does not cross the mark (tcp(7))
@@ -295,6 +333,8 @@ class StreamSocket(InetSocket):
                 return total
             raise as_sys_error(error) from None
         finally:
+            if self.peek_offset >= 0:
+                self.peek_offset = max(self.peek_offset + (total if peek else -total), 0)
             self.stack.flush()
 
     def is_at_mark(self) -> bool:
@@ -337,6 +377,8 @@ class StreamSocket(InetSocket):
         if level == abi.SOL_TCP:
             return self._get_tcp(option)
         if level == abi.SOL_SOCKET:
+            if option == abi.SO_PEEK_OFF:
+                return _INT.pack(self.peek_offset)
             if option == abi.SO_SNDBUF:
                 return _INT.pack(options.send_buffer)
             if option == abi.SO_RCVBUF:
@@ -373,11 +415,20 @@ class StreamSocket(InetSocket):
             return _INT.pack(endpoint.protocol.environment.now_ns() // MS_NS & 0x7FFF_FFFF)
         if option == abi.TCP_ULP:
             return b""
+        if option in tcp_fast_open.OPTIONS:
+            return tcp_fast_open.get_option(endpoint, option)
         return None
 
     def set_special(self, task: Task, level: int, option: int, value: bytes) -> bool:
         if level == abi.SOL_TCP:
             return self._set_tcp(task, option, value)
+        if level == abi.SOL_SOCKET and option == abi.SO_ATTACH_FILTER:
+            if not task.creds.has_capability(CAP_NET_ADMIN):
+                raise SysError(EPERM)  # a filter that cuts segments can stall the peer
+            return False
+        if level == abi.SOL_SOCKET and option == abi.SO_PEEK_OFF:
+            self.peek_offset = read_number(level, value)
+            return True
         if level == abi.SOL_SOCKET and option == abi.SO_LINGER:
             if len(value) < abi.LINGER_SIZE:
                 raise SysError(EINVAL)
@@ -420,7 +471,9 @@ class StreamSocket(InetSocket):
             endpoint.set_window_clamp(read_number(abi.SOL_TCP, value))
         elif option == abi.TCP_LINGER2:
             endpoint.set_linger2(read_number(abi.SOL_TCP, value))
-        elif option in (abi.TCP_INFO, abi.TCP_FASTOPEN, abi.TCP_FASTOPEN_CONNECT, abi.TCP_MD5SIG):
+        elif option in tcp_fast_open.OPTIONS:
+            tcp_fast_open.set_option(endpoint, option, value)
+        elif option in (abi.TCP_INFO, abi.TCP_MD5SIG):
             raise SysError(ENOPROTOOPT)
         else:
             return False
@@ -479,6 +532,9 @@ class StreamSocket(InetSocket):
             interval = number * SECOND_NS if option == abi.TCP_KEEPINTVL else 0
             count = number if option == abi.TCP_KEEPCNT else 0
             endpoint.set_keepalive(options.keepalive, idle, interval, count)
+
+    def attach_filter(self, program: BpfProgram | None) -> None:
+        self.endpoint.options.filter = program
 
     def apply_buffers(self, *, send: bool) -> None:
         if send:

@@ -46,7 +46,9 @@ TCP_EXTENDED: Final = words(
     "TCPToZeroWindowAdv TCPWantZeroWindowAdv TCPOrigDataSent TCPHystartTrainDetect "
     "TCPHystartDelayDetect TCPACKSkippedSynRecv TCPACKSkippedPAWS TCPACKSkippedSeq "
     "TCPACKSkippedFinWait2 TCPACKSkippedTimeWait TCPACKSkippedChallenge TCPKeepAlive "
-    "TCPMTUPFail TCPDelivered TCPDeliveredCE TCPZeroWindowDrop"
+    "TCPMTUPFail TCPDelivered TCPDeliveredCE TCPZeroWindowDrop TCPFastOpenActive "
+    "TCPFastOpenActiveFail TCPFastOpenPassive TCPFastOpenPassiveFail TCPFastOpenListenOverflow "
+    "TCPFastOpenCookieReqd TCPFastOpenPassiveAltKey"
 )
 ICMP_IN: Final = (
     ("DestUnreachs", 3),

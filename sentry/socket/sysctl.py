@@ -10,6 +10,7 @@ from netstack.interface import Interface
 from netstack.ip.config6 import Ipv6Config
 from netstack.ip.ipv6 import Ipv6
 from netstack.tcp.cubic import ALGORITHMS
+from netstack.tcp.fastopen import KEY_SIZE
 from sentry.abi.errno import EINVAL, ENOENT
 from sentry.errors import SysError
 from sentry.socket.net_namespace import NetworkNamespace, Setting
@@ -65,6 +66,7 @@ TCP_ROWS: Final = (
     ("ipv4/tcp_max_syn_backlog", "max_syn_backlog", 0, INT_MAX, 1),
     ("ipv4/tcp_abort_on_overflow", "abort_on_overflow", 0, 1, 1),
     ("ipv4/tcp_max_tw_buckets", "max_tw_buckets", 0, INT_MAX, 1),
+    ("ipv4/tcp_fastopen", "fastopen", 0, INT_MAX, 1),
     ("ipv4/tcp_tw_reuse", "tw_reuse", 0, 2, 1),
     ("ipv4/tcp_rfc1337", "rfc1337", 0, 1, 1),
     ("ipv4/tcp_fin_timeout", "fin_timeout", 1, INT_MAX, SECOND_NS),
@@ -86,7 +88,7 @@ KEPT_ROWS: Final = (
     ("core/busy_read", 0, 0, INT_MAX),
     ("ipv4/ip_dynaddr", 0, 0, 7),
     ("ipv4/ip_early_demux", 1, 0, 1),
-    ("ipv4/tcp_fastopen", 0, 0, INT_MAX),
+    ("ipv4/tcp_fastopen_blackhole_timeout_sec", 0, 0, INT_MAX),
     ("ipv4/tcp_no_metrics_save", 0, 0, 1),
     ("ipv4/tcp_autocorking", 0, 0, 1),
     ("ipv4/tcp_adv_win_scale", 1, -31, 31),
@@ -351,6 +353,7 @@ def add_settings(namespace: NetworkNamespace) -> None:
     lists = CongestionControl(namespace, is_list=True)
     settings[b"net/ipv4/tcp_available_congestion_control"] = lists
     settings[b"net/ipv4/tcp_allowed_congestion_control"] = lists
+    settings[b"net/ipv4/tcp_fastopen_key"] = FastOpenKey(namespace)
     settings[b"net/core/default_qdisc"] = DefaultQdisc()
     for where in ("all", "default"):
         _add_conf4(namespace, where)
@@ -358,6 +361,39 @@ def add_settings(namespace: NetworkNamespace) -> None:
     settings[b"net/ipv6/conf/all/forwarding"] = Forwarding6(namespace)
     settings[b"net/ipv4/conf/all/forwarding"] = settings[b"net/ipv4/ip_forward"]
     settings[b"net/ipv4/conf/all/rp_filter"] = AttributeSetting(stack, "rp_filter", 0, 2, 1)
+
+
+class FastOpenKey(Setting):
+    """net.ipv4.tcp_fastopen_key: one or two keys, each as four hexadecimal words."""
+
+    def __init__(self, namespace: NetworkNamespace) -> None:
+        self._fast_open = namespace.tcp.fast_open
+
+    def read(self) -> bytes:
+        keys = self._fast_open.keys or [bytes(KEY_SIZE)]
+        return b",".join(_key_text(key) for key in keys) + b"\n"
+
+    def write(self, data: bytes) -> None:
+        keys = []
+        for text in data.strip().split(b","):
+            words = text.split(b"-")
+            if len(words) != 4 or not all(is_hexadecimal(word) for word in words):
+                raise SysError(EINVAL)
+            numbers = [int(word, 16) for word in words]
+            keys.append(b"".join(number.to_bytes(4, "little") for number in numbers))
+        if len(keys) > 2:
+            raise SysError(EINVAL)
+        self._fast_open.use_keys(keys)
+
+
+def is_hexadecimal(word: bytes) -> bool:
+    """Return whether a word is a number of 32 bits."""
+    return 0 < len(word) <= 8 and all(byte in b"0123456789abcdefABCDEF" for byte in word)
+
+
+def _key_text(key: bytes) -> bytes:
+    words = [int.from_bytes(key[at : at + 4], "little") for at in range(0, KEY_SIZE, 4)]
+    return b"-".join(b"%08x" % word for word in words)
 
 
 class DefaultQdisc(Setting):

@@ -22,7 +22,7 @@ NOTES: Final[dict[str, str]] = {
     "sched_setscheduler": "no real-time policies",
     "sendmmsg": "returns early when a message after the first would have to wait",
     "sendmsg": "unix sockets that only hold each other in flight are bounded, not collected",
-    "setsockopt": "no SO_ATTACH_BPF, no filters of streams, no TPACKET_V3, no rings for sending",
+    "setsockopt": "no programs of bpf(2), no TPACKET_V3, no rings for sending",
     "socket": "AF_UNIX, AF_INET, AF_INET6, AF_NETLINK (three protocols), AF_PACKET",
     "timer_create": "the clock of a thread's processor time is that of its process",
     "timerfd_settime": "never cancelled: the guest cannot set the clock",

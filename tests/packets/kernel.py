@@ -26,6 +26,7 @@ from typing import Any
 
 from netstack.packet import OutPacket
 from netstack.tcp import states
+from tests.packets.checks import CA_STATES
 from tests.packets.headers import icmp_packet, tcp_packet, transport_of
 from tests.packets.kernel_tables import (
     FILES,
@@ -37,7 +38,7 @@ from tests.packets.kernel_tables import (
     parse_info,
 )
 from tests.packets.notation import Script, ScriptError, duration, load, stream
-from tests.packets.script import CA_STATES, LISTEN_PORT, PEER_TS, Runner
+from tests.packets.script import LISTEN_PORT, PEER_TS, Runner
 
 CLONE_NEWNET = 0x40000000
 TUNSETIFF = 0x400454CA
@@ -300,6 +301,19 @@ class KernelRunner(Runner):
         if code == errno.EINPROGRESS:
             return "progress"
         return NAMES[code] if code else "ok"
+
+    def call_fast(self, size: str) -> int:
+        data = stream(self.written, int(size))
+        host = "10.0.0.2" if self.version == 4 else "fd00::2"
+        try:
+            count = self.sock().sendto(data, socket.MSG_FASTOPEN, (host, self.peer_port))
+        except BlockingIOError:
+            count = 0
+        self.written += count
+        return int(count)
+
+    def call_begin(self, size: str) -> int:
+        return self.call_write(size) or 0
 
     def call_bind(self, port: str) -> None:
         self.sock().bind(("0.0.0.0" if self.version == 4 else "::", int(port)))

@@ -62,7 +62,7 @@ OPTIONS = {  # level, name, divisor of the value
     "keepalive_idle": (6, socket.TCP_KEEPIDLE),
     "keepalive_interval": (6, socket.TCP_KEEPINTVL),
     "user_timeout": (6, socket.TCP_USER_TIMEOUT),
-    "fastopen": (6, socket.TCP_FASTOPEN),
+    "fastopen_queue": (6, socket.TCP_FASTOPEN),
     "fastopen_connect": (6, 30),
 }
 # struct tcp_info of linux/tcp.h.

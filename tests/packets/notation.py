@@ -12,6 +12,8 @@
 Numbers are relative to the initial ones: 0 is the SYN, 1 the first byte, in
 both directions.  `ts 30/20` is a timestamp of 30 that echoes 20, in milliseconds
 since the start; peers that agreed on timestamps send true ones by themselves.
+`fo` is the option of Fast Open: alone it asks for a cookie, else it has one in
+hexadecimal, and `fo kept` is the one that the last `fo kept` sent.
 A line without a time is at the time of the one before.  All that is sent has
 to be expected; PSH counts only where it is written.
 """
@@ -21,6 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 FLAG_LETTERS = {"F": 1, "S": 2, "R": 4, "P": 8, "A": 16, "U": 32, "E": 64, "C": 128}
+COOKIE = re.compile("kept|([0-9a-f]{2}){4,16}")
 UNITS = {"us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
 
 
@@ -84,6 +87,8 @@ def parse_segment(words: list[str]) -> Wanted:
     while at < len(words):
         name = words[at]
         has_value = name not in ("sackok", "ect", "noect", "nots", "ce", "nosack")
+        if name == "fo":
+            has_value = at + 1 < len(words) and bool(COOKIE.fullmatch(words[at + 1]))
         if name == "ts":
             has_value = at + 1 < len(words) and "/" in words[at + 1]
         wanted.fields[name] = words[at + 1] if has_value else ""

@@ -3,16 +3,22 @@
 import struct
 from typing import Any
 
-from netstack import endpoint as events_module
 from netstack import errors
 from netstack.endpoint import SHUT_READ, SHUT_WRITE, Address
 from netstack.packet import OutPacket
-from netstack.tcp import states
 from netstack.tcp.connection import Connection
 from netstack.tcp.endpoint import TcpEndpoint
 from netstack.tcp.settings import TcpSettings
 from netstack.transport import IcmpError
-from netstack.wire.tcp import build, parse, sack_option, syn_options, timestamps_option
+from netstack.wire.tcp import (
+    build,
+    fastopen_option,
+    parse,
+    sack_option,
+    syn_options,
+    timestamps_option,
+)
+from tests.packets.checks import ERRORS, Checks
 from tests.packets.notation import (
     FLAG_LETTERS,
     Script,
@@ -29,12 +35,9 @@ PEER_PORT = 80
 LISTEN_PORT = 8080
 PEER_TS = 5_000_000  # where the peer's timestamps begin
 TOLERANCE = 2_000_000  # timers and timestamps have granularities
-ERRORS = {getattr(errors, name): name for name in dir(errors) if name.isupper()}
-EVENTS = {name[6:]: getattr(events_module, name) for name in dir(events_module) if "EVENT" in name}
-CA_STATES = ("OPEN", "DISORDER", "CWR", "RECOVERY", "LOSS")
 
 
-class Runner:
+class Runner(Checks):
     """Runs one script."""
 
     def __init__(self) -> None:
@@ -60,6 +63,7 @@ class Runner:
         self.written = 1
         self.read_at = 1
         self.options: list[list[str]] = []
+        self.cookie = b""  # of Fast Open
 
     # The stack.
 
@@ -252,7 +256,7 @@ class Runner:
         if wanted.flags & 2:
             if "ts" in fields:
                 self.has_ts = True
-            return syn_options(
+            options = syn_options(
                 int(fields.get("mss", "536")),
                 int(fields.get("wscale", "-1")),
                 "sackok" in fields,
@@ -260,6 +264,7 @@ class Runner:
                 value,
                 echo,
             )
+            return options + self.cookie_option(fields) if "fo" in fields else options
         options = b""
         if (self.has_ts or "ts" in fields) and "nots" not in fields:
             options = timestamps_option(value, echo)
@@ -270,6 +275,10 @@ class Runner:
                 blocks.append((self.outgoing_number(int(left)), self.outgoing_number(int(right))))
             options += sack_option(blocks)
         return options
+
+    def cookie_option(self, fields: dict[str, str]) -> bytes:
+        text = fields["fo"]
+        return fastopen_option(self.cookie if text == "kept" else bytes.fromhex(text))
 
     def describe(self, entry: tuple[int, Any, OutPacket]) -> str:
         when, _, packet = entry
@@ -286,6 +295,8 @@ class Runner:
             text += f" sack {','.join(blocks)}"
         if segment.has_timestamps:
             text += f" ts {segment.ts_value - self.ts_base}/{segment.ts_echo - PEER_TS}"
+        if segment.cookie is not None:
+            text += f" fo {segment.cookie.hex()}"
         if packet.gso_size:
             text += f" gso {packet.gso_size}"
         return f"{text} at {(when - self.start) / 1e6:.3f} ms"
@@ -337,7 +348,7 @@ class Runner:
                 return "another sequence number"
         if len(packet.payload) != end - seq:
             return "another size"
-        if packet.payload != stream(seq, end - seq):
+        if packet.payload != stream(seq + (wanted.flags >> 1 & 1), end - seq):
             return "other data"
         if "ack" in fields and (segment.ack - self.peer_isn) & 0xFFFFFFFF != int(fields["ack"]):
             return "another acknowledgment"
@@ -365,6 +376,12 @@ class Runner:
             return "timestamps"
         if "nosack" in fields and segment.sack is not None:
             return "SACK blocks"
+        if "fo" in fields and segment.cookie is not None and fields["fo"] == "kept":
+            self.cookie = segment.cookie
+        elif segment.flags & 2:
+            expected = bytes.fromhex(fields["fo"]) if "fo" in fields else None
+            if segment.cookie != expected:
+                return "another cookie"
         if "sackok" in fields and not segment.sack_permitted:
             return "SACK is not permitted"
         if ("ect" in fields) != (packet.tos & 3 == 2) and ("ect" in fields or "noect" in fields):
@@ -400,6 +417,19 @@ class Runner:
     def call_connect(self) -> str:
         address = remote(self.peer_port, self.version)
         return "ok" if self.sock().connect(address) else "progress"
+
+    def call_fast(self, size: str) -> int:
+        """sendto(2) with MSG_FASTOPEN."""
+        data = stream(self.written, int(size))
+        count = self.sock().connect_fast(remote(self.peer_port, self.version), data)
+        self.written += count
+        return count
+
+    def call_begin(self, size: str) -> int:
+        """The first write after a connect with TCP_FASTOPEN_CONNECT."""
+        count = self.sock().start_deferred(stream(self.written, int(size)))
+        self.written += count
+        return count
 
     def call_bind(self, port: str) -> None:
         self.sock().bind(Address(b"", int(port)))
@@ -526,61 +556,3 @@ class Runner:
             got, wanted = (" ".join(sorted(text.split())) for text in (got, wanted))
         if got != wanted:
             raise ScriptError(f"{name} is {got}")
-
-    def check_state(self) -> str:
-        return states.NAMES[self.conn().state]
-
-    def check_cwnd(self) -> int:
-        return self.conn().congestion.cwnd // self.conn().mss
-
-    def check_cwnd_bytes(self) -> int:
-        return self.conn().congestion.cwnd
-
-    def check_ssthresh(self) -> int:
-        return self.conn().congestion.ssthresh // self.conn().mss
-
-    def check_ca(self) -> str:
-        return CA_STATES[self.conn().ca_state]
-
-    def check_mss(self) -> int:
-        return self.conn().mss
-
-    def check_error(self) -> str:
-        code = self.sock().take_error()
-        return ERRORS[code] if code else "none"
-
-    def check_counter(self, name: str) -> int:
-        value: int = getattr(self.stack.tcp.counters, name)
-        return value
-
-    def check_info(self, name: str) -> int:
-        value: int = getattr(self.sock().info(), name)
-        return value
-
-    def check_readiness(self) -> str:
-        bits = self.sock().readiness()
-        return " ".join(name for name, bit in EVENTS.items() if bits & bit) or "none"
-
-    def check_events(self) -> str:
-        bits = 0
-        for told in self.events.events:
-            bits |= told
-        self.events.events.clear()
-        return " ".join(name for name, bit in EVENTS.items() if bits & bit) or "none"
-
-    def check_flows(self) -> int:
-        return len(self.stack.tcp.flows)
-
-    def check_waiting(self) -> int:
-        assert self.listening is not None
-        assert self.listening.listening is not None
-        return len(self.listening.listening.accept_queue)
-
-    def check_rto(self) -> int:
-        return self.conn().rtt.timeout() // 1_000_000
-
-    def check_srtt(self) -> int:
-        return self.conn().rtt.srtt // 1_000_000
-
-    def check_window(self) -> int:
-        return self.conn().receive_window()
