@@ -29,7 +29,7 @@ def shown(name):
 def counters():
     with open("/proc/net/netstat") as file:
         names, values = (line.split() for line in list(file)[:2])
-    found = dict(zip(names, values))
+    found = dict(zip(names, values, strict=True))
     return [int(found[name]) for name in (
         "TCPFastOpenActive", "TCPFastOpenActiveFail", "TCPFastOpenPassive",
         "TCPFastOpenPassiveFail", "TCPFastOpenListenOverflow", "TCPFastOpenCookieReqd",
