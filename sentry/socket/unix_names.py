@@ -9,6 +9,7 @@ from sentry.abi.stat import S_IFMT, S_IFSOCK
 from sentry.errors import SysError
 from sentry.kernel.lookup import walker_at
 from sentry.kernel.task import Task
+from sentry.vfs.notify import WATCHES
 from sentry.vfs.permission import MAY_EXEC, MAY_WRITE, check, new_owner
 
 if TYPE_CHECKING:
@@ -74,6 +75,8 @@ def make_path(task: Task, path: bytes) -> tuple[int, int]:
     except SysError as error:
         raise SysError(EADDRINUSE if error.errno == EEXIST else error.errno) from None
     dentry.fill(made)
+    if WATCHES.is_active:
+        WATCHES.created(parent, dentry)
     found = made.attributes()
     return found.dev, found.ino
 

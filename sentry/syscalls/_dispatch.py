@@ -19,6 +19,7 @@ from sentry.syscalls import (
     fds,
     futex,
     identity,
+    inotify,
     locks,
     memory,
     open,
@@ -797,6 +798,18 @@ def _ioprio_get(task: Task, t: GuestThread) -> int:
     return sched.sys_ioprio_get(task, Int(s32(t.a0)), Pid(s32(t.a1)))
 
 
+def _inotify_init(task: Task, t: GuestThread) -> int:  # noqa: ARG001
+    return inotify.sys_inotify_init(task)
+
+
+def _inotify_add_watch(task: Task, t: GuestThread) -> int:
+    return inotify.sys_inotify_add_watch(task, Fd(s32(t.a0)), UserPtr(t.a1), Uint(u32(t.a2)))
+
+
+def _inotify_rm_watch(task: Task, t: GuestThread) -> int:
+    return inotify.sys_inotify_rm_watch(task, Fd(s32(t.a0)), Int(s32(t.a1)))
+
+
 def _openat(task: Task, t: GuestThread) -> int:
     return open.sys_openat(task, Fd(s32(t.a0)), UserPtr(t.a1), Int(s32(t.a2)), Mode(u16(t.a3)))
 
@@ -939,6 +952,10 @@ def _dup3(task: Task, t: GuestThread) -> int:
 
 def _pipe2(task: Task, t: GuestThread) -> int:
     return pipe.sys_pipe2(task, UserPtr(t.a0), Int(s32(t.a1)))
+
+
+def _inotify_init1(task: Task, t: GuestThread) -> int:
+    return inotify.sys_inotify_init1(task, Int(s32(t.a0)))
 
 
 def _preadv(task: Task, t: GuestThread) -> int:
@@ -1253,6 +1270,9 @@ HANDLERS: Final[dict[int, Handler]] = {
     247: _waitid,
     251: _ioprio_set,
     252: _ioprio_get,
+    253: _inotify_init,
+    254: _inotify_add_watch,
+    255: _inotify_rm_watch,
     257: _openat,
     258: _mkdirat,
     259: _mknodat,
@@ -1289,6 +1309,7 @@ HANDLERS: Final[dict[int, Handler]] = {
     291: _epoll_create1,
     292: _dup3,
     293: _pipe2,
+    294: _inotify_init1,
     295: _preadv,
     296: _pwritev,
     297: _rt_tgsigqueueinfo,

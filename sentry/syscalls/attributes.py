@@ -13,6 +13,7 @@ from sentry.kernel.lookup import Target, target_at
 from sentry.kernel.running import refuse_if_running
 from sentry.kernel.task import Task
 from sentry.vfs.inode import KEEP_TIME, AttributeChange
+from sentry.vfs.notify import WATCHES
 from sentry.vfs.permission import (
     MAY_WRITE,
     check,
@@ -40,6 +41,8 @@ def _apply(target: Target, change: AttributeChange) -> int:
         target.file.set_attributes(change)
     else:
         target.inode().set_attributes(change)
+    if WATCHES.is_active:
+        WATCHES.changed(target.place, change)
     return 0
 
 

@@ -24,7 +24,7 @@ from sentry.kernel.fault_signals import send_sigpipe
 from sentry.kernel.task import Task
 from sentry.mm.io import KernelSink, KernelSource
 from sentry.mm.user import MAX_RW_COUNT, read_u64, write_u64
-from sentry.syscalls.read_write import limit_write
+from sentry.syscalls.read_write import limit_write, was_read, was_written
 from sentry.vfs.file import POLLIN, POLLOUT, File
 
 PIECE: Final = 1 << 18  # bytes in the kernel at once
@@ -78,7 +78,8 @@ def sys_sendfile(task: Task, out_fd: Fd, in_fd: Fd, offset_at: UserPtr, count: S
         if done == 0:
             break
     _finish(task, source, offset_at, start + total)
-    return total
+    was_read(source, total)
+    return was_written(target, total)
 
 
 def _start(task: Task, source: File, offset_at: int) -> int:
@@ -154,7 +155,8 @@ def sys_copy_file_range(
     total = _copy(task, source, read_at, target, write_at, limit)
     _finish(task, source, offset_in, read_at + total)
     _finish(task, target, offset_out, write_at + total)
-    return total
+    was_read(source, total)
+    return was_written(target, total)
 
 
 def _copy(task: Task, source: File, read_at: int, target: File, write_at: int, limit: int) -> int:

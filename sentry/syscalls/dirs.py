@@ -25,6 +25,7 @@ from sentry.kernel.task import Task
 from sentry.mm.io import BufferSink, KernelSink
 from sentry.vfs.inode import Inode
 from sentry.vfs.mount import Dentry, VfsPath
+from sentry.vfs.notify import WATCHES
 from sentry.vfs.path import Walker, cwd_bytes, is_below
 from sentry.vfs.permission import MAY_EXEC, MAY_WRITE, check, check_delete, new_owner
 
@@ -76,8 +77,15 @@ def _mkdir(task: Task, dirfd: int, pathname: int, mode: int) -> int:
     parent, dentry = _new_name(task, _parent(task, dirfd, pathname), is_directory=True)
     wanted = S_IFDIR | mode & 0o1777 & ~task.fs.umask
     full, uid, gid = new_owner(task.creds, parent, wanted)
-    dentry.fill(parent.mkdir(dentry.name, full & 0o7777, uid, gid))
+    _fill(parent, dentry, parent.mkdir(dentry.name, full & 0o7777, uid, gid))
     return 0
+
+
+def _fill(parent: Inode, dentry: Dentry, made: Inode) -> None:
+    """Give a new name its inode, and tell who watches the directory."""
+    dentry.fill(made)
+    if WATCHES.is_active:
+        WATCHES.created(parent, dentry)
 
 
 def sys_mknod(task: Task, pathname: UserPtr, mode: Mode, device: Uint) -> int:
@@ -106,7 +114,7 @@ def _mknod(task: Task, dirfd: int, pathname: int, mode: int, device: int) -> int
         made = parent.create(dentry.name, full & 0o7777, uid, gid)
     else:
         made = parent.mknod(dentry.name, full, device, uid, gid)
-    dentry.fill(made)
+    _fill(parent, dentry, made)
     return 0
 
 
@@ -126,7 +134,7 @@ def _symlink(task: Task, target: int, dirfd: int, linkpath: int) -> int:
         raise SysError(ENOENT)
     parent, dentry = _new_name(task, _parent(task, dirfd, linkpath), is_directory=False)
     _, uid, gid = new_owner(task.creds, parent, S_IFLNK)
-    dentry.fill(parent.symlink(dentry.name, text, uid, gid))
+    _fill(parent, dentry, parent.symlink(dentry.name, text, uid, gid))
     return 0
 
 
@@ -157,6 +165,8 @@ def _link(task: Task, olddirfd: int, oldpath: int, newdirfd: int, newpath: int, 
     parent.link(dentry.name, inode)
     # Found again by its own name: the inode object may know the old one only.
     walker.dentry.children.pop(dentry.name, None)
+    if WATCHES.is_active:
+        WATCHES.linked(parent, dentry.name, inode)
     return 0
 
 
@@ -203,9 +213,17 @@ def _unlink(task: Task, dirfd: int, pathname: int) -> int:
         raise SysError(EISDIR)
     if walker.is_dir_wanted:
         raise SysError(ENOTDIR)
+    links = WATCHES.links_of(inode) if WATCHES.is_active else -1
     parent.unlink(dentry.name, inode)
-    dentry.remove()
+    _removed(parent, dentry, links)
     return 0
+
+
+def _removed(parent: Inode, dentry: Dentry, links: int) -> None:
+    """Forget a name that was removed; `links` is what `WATCHES.links_of` had said."""
+    dentry.remove()
+    if WATCHES.is_active:
+        WATCHES.unlinked(parent, dentry, links)
 
 
 def _rmdir(task: Task, dirfd: int, pathname: int) -> int:
@@ -221,8 +239,9 @@ def _rmdir(task: Task, dirfd: int, pathname: int) -> int:
         raise SysError(ENOTDIR)
     if dentry.synthetic:
         raise SysError(EBUSY)
+    links = WATCHES.links_of(inode) if WATCHES.is_active else -1
     parent.rmdir(dentry.name, inode)
-    dentry.remove()
+    _removed(parent, dentry, links)
     return 0
 
 
@@ -311,6 +330,10 @@ def _exchange(source: Walker, target: Walker, old: Dentry, new: Dentry) -> None:
     new.inode.moved(source.inode(), new.name)
     old.fill(old.inode)
     new.fill(new.inode)
+    if WATCHES.is_active:
+        for dentry, other, origin, goal in ((old, new, source, target), (new, old, target, source)):
+            WATCHES.moved(origin.inode(), other.name, goal.inode(), dentry)
+            WATCHES.moved_self(dentry)
 
 
 def _check_rename(task: Task, source: Walker, target: Walker, old: Dentry, new: Dentry) -> None:
@@ -339,6 +362,8 @@ def _move(source: Walker, target: Walker, old: Dentry, new: Dentry, flags: int) 
     inode = old.inode
     assert inode is not None
     replaced = new.inode
+    links = WATCHES.links_of(replaced) if WATCHES.is_active else -1
+    old_name = old.name
     source.inode().rename(old.name, target.inode(), new.name, flags)
     if replaced is not None:
         replaced.replaced()
@@ -351,6 +376,11 @@ def _move(source: Walker, target: Walker, old: Dentry, new: Dentry, flags: int) 
     inode.moved(target.inode(), new.name)
     target.dentry.children.pop(new.name, None)
     old.fill(inode)
+    if WATCHES.is_active:
+        WATCHES.moved(source.inode(), old_name, target.inode(), old)
+        if replaced is not None:
+            WATCHES.replaced(replaced, links, is_directory=new.kind == S_IFDIR)
+        WATCHES.moved_self(old)
 
 
 def sys_readlink(task: Task, pathname: UserPtr, buffer: UserPtr, size: Int) -> int:
@@ -380,7 +410,10 @@ def _readlink(task: Task, dirfd: int, pathname: int, buffer: int, size: int) -> 
 def sys_getdents64(task: Task, fd: Fd, buffer: UserPtr, count: Uint) -> int:
     """getdents64(2)."""
     file = task.fds.get(fd)
-    return file.try_getdents(BufferSink(task.memory, buffer, min(count, 1 << 20)))
+    done = file.try_getdents(BufferSink(task.memory, buffer, min(count, 1 << 20)))
+    if WATCHES.is_active:
+        WATCHES.accessed(file)
+    return done
 
 
 def sys_getdents(task: Task, fd: Fd, buffer: UserPtr, count: Uint) -> int:
@@ -388,6 +421,8 @@ def sys_getdents(task: Task, fd: Fd, buffer: UserPtr, count: Uint) -> int:
     file = task.fds.get(fd)
     sink = KernelSink(min(count, 1 << 20))
     file.try_getdents(sink)
+    if WATCHES.is_active:
+        WATCHES.accessed(file)
     data = bytes(sink.data)
     records: list[bytes] = []
     position = 0

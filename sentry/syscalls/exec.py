@@ -15,6 +15,7 @@ from sentry.mm.user import read_u64
 from sentry.vfs.file import File
 from sentry.vfs.inode import S_IFLNK, S_IFMT, S_IFREG
 from sentry.vfs.mount import MNT_NOEXEC, FsContext, VfsPath
+from sentry.vfs.notify import WATCHES
 from sentry.vfs.path import resolve
 from sentry.vfs.permission import MAY_EXEC, check
 
@@ -45,6 +46,8 @@ def open_executable(task: Task, place: VfsPath) -> File:
     file = inode.open(place, 0, task.creds)
     if file.path is None:
         file.path = place
+    if WATCHES.is_active:
+        WATCHES.opened(file)
     return file.acquire()
 
 

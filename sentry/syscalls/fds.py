@@ -33,6 +33,7 @@ from sentry.syscalls.file_owner import OWNER_COMMANDS, owner_command
 from sentry.syscalls.locks import COMMANDS, lock_command
 from sentry.vfs.file import File
 from sentry.vfs.inode import S_IFMT, S_IFREG, AttributeChange
+from sentry.vfs.notify import WATCHES
 from sentry.vfs.permission import drop_set_ids
 
 FD_CLOEXEC: Final = 1
@@ -166,6 +167,8 @@ def sys_ftruncate(task: Task, fd: Fd, length: Off) -> int:
     change = AttributeChange()
     change.size = length
     file.set_attributes(change)
+    if WATCHES.is_active:
+        WATCHES.changed(file.path, change)
     return 0
 
 
@@ -184,6 +187,8 @@ def sys_fallocate(task: Task, fd: Fd, mode: Int, offset: Off, length: Off) -> in
         raise SysError(EFBIG)
     check_file_size(task, offset + length)
     file.allocate(mode, offset, length)
+    if WATCHES.is_active:
+        WATCHES.modified(file)
     return 0
 
 

@@ -45,6 +45,7 @@ from sentry.kernel.task import Task
 from sentry.vfs.file import POLLERR, POLLHUP, POLLIN, POLLOUT, File
 from sentry.vfs.inode import AttributeChange, Inode
 from sentry.vfs.mount import Dentry, VfsPath
+from sentry.vfs.notify import WATCHES
 from sentry.vfs.path import Walker
 from sentry.vfs.permission import (
     MAY_EXEC,
@@ -227,7 +228,7 @@ def open_place(task: Task, place: VfsPath, flags: int) -> File:
         raise SysError(EPERM)
     if flags & O_TRUNC and kind == S_IFREG:
         inode.before_truncation()
-    file = inode.open(place, flags & STATUS_FLAGS, task.creds)
+    file = _finish(inode.open(place, flags & STATUS_FLAGS, task.creds), place)
     if kind == S_IFCHR:
         file.opened(task, flags)
     if flags & O_TRUNC and kind == S_IFREG:
@@ -235,7 +236,9 @@ def open_place(task: Task, place: VfsPath, flags: int) -> File:
         change = AttributeChange()
         change.size = 0
         inode.set_attributes(change)
-    return _finish(file, place)
+        if WATCHES.is_active:
+            WATCHES.changed(place, change)
+    return file
 
 
 def _finish(file: File, place: VfsPath) -> File:
@@ -244,6 +247,8 @@ def _finish(file: File, place: VfsPath) -> File:
         return file
     if file.path is None:
         file.path = place
+    if WATCHES.is_active:
+        WATCHES.opened(file)
     return file
 
 
@@ -261,6 +266,8 @@ def _create(task: Task, walker: Walker, flags: int, mode: int) -> File:
     full, uid, gid = new_owner(task.creds, parent, wanted)
     inode = parent.create(dentry.name, full & 0o7777, uid, gid)
     dentry.fill(inode)
+    if WATCHES.is_active:
+        WATCHES.created(parent, dentry)
     # The mode counts for later opens only: a file made read-only can be written now.
     return _finish(inode.open(place, flags & STATUS_FLAGS, task.creds), place)
 

@@ -30,6 +30,7 @@ from sentry.mm.io import BufferSink, BufferSource, Sink, Source, gather, scatter
 from sentry.mm.user import MAX_RW_COUNT, TASK_SIZE, read_iovec
 from sentry.vfs.file import O_NONBLOCK, POLLIN, POLLOUT, File
 from sentry.vfs.inode import S_IFMT, S_IFREG
+from sentry.vfs.notify import WATCHES
 from sentry.vfs.permission import drop_set_ids
 
 _RWF_KNOWN: Final = RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND
@@ -49,7 +50,7 @@ def sys_read(task: Task, fd: Fd, buf: UserPtr, count: Size) -> int:
     done = file.try_read(BufferSink(task.memory, buf, count))
     if done is None and isinstance(file, SignalFile) and file.bind(task):
         done = file.try_read(BufferSink(task.memory, buf, count))
-    return wait_for_file(task, fd, file, POLLIN) if done is None else done
+    return wait_for_file(task, fd, file, POLLIN) if done is None else was_read(file, done)
 
 
 def sys_write(task: Task, fd: Fd, buf: UserPtr, count: Size) -> int:
@@ -73,7 +74,7 @@ def sys_pread64(task: Task, fd: Fd, buf: UserPtr, count: Size, offset: Off) -> i
     if count > MAX_RW_COUNT or buf >= TASK_SIZE:
         count = _checked_count(buf, count)
     done = file.try_pread(BufferSink(task.memory, buf, count), offset)
-    return wait_for_file(task, fd, file, POLLIN) if done is None else done
+    return wait_for_file(task, fd, file, POLLIN) if done is None else was_read(file, done)
 
 
 def sys_pwrite64(task: Task, fd: Fd, buf: UserPtr, count: Size, offset: Off) -> int:
@@ -161,8 +162,22 @@ def write_from(task: Task, fd: int, file: File, source: Source) -> int:
     except SysError as error:
         return _write_failed(task, task.call.done, error)
     if done is not None and (source.size == 0 or not file.writes_all):
-        return done + task.call.done
+        return was_written(file, done + task.call.done)
     return _write_rest(task, fd, file, source, done)
+
+
+def was_read(file: File, done: int) -> int:
+    """Return `done`, the result of a read, of which those who watch the file are told."""
+    if WATCHES.is_active and done > 0:
+        WATCHES.accessed(file)
+    return done
+
+
+def was_written(file: File, done: int) -> int:
+    """The same for a write."""
+    if WATCHES.is_active and done > 0:
+        WATCHES.modified(file)
+    return done
 
 
 def _write_rest(task: Task, fd: int, file: File, source: Source, done: int | None) -> int:
@@ -171,7 +186,7 @@ def _write_rest(task: Task, fd: int, file: File, source: Source, done: int | Non
     while done is not None:
         total += done
         if source.size == 0 or done == 0:
-            return total
+            return was_written(file, total)
         try:
             done = file.try_write(source)
         except SysError as error:
@@ -195,7 +210,7 @@ def _write_failed(task: Task, done: int, error: SysError) -> int:
 
 def _read_into(task: Task, fd: int, file: File, sink: Sink) -> int:
     done = file.try_read(sink)
-    return wait_for_file(task, fd, file, POLLIN) if done is None else done
+    return wait_for_file(task, fd, file, POLLIN) if done is None else was_read(file, done)
 
 
 def _preadv(task: Task, fd: Fd, iov: UserPtr, count: int, offset: int) -> int:
@@ -205,7 +220,7 @@ def _preadv(task: Task, fd: Fd, iov: UserPtr, count: int, offset: int) -> int:
     if not file.can_read():
         raise SysError(EBADF)
     done = file.try_pread(_sink(task, iov, count), offset)
-    return wait_for_file(task, fd, file, POLLIN) if done is None else done
+    return wait_for_file(task, fd, file, POLLIN) if done is None else was_read(file, done)
 
 
 def _pwritev(task: Task, fd: Fd, iov: UserPtr, count: int, offset: int) -> int:
@@ -225,14 +240,14 @@ def _pwrite_from(task: Task, fd: int, file: File, source: Source, offset: int) -
     if limit != RLIM_INFINITY and _is_regular(file):
         source = _cut(task, source, offset, limit)
     done = file.try_pwrite(source, offset)
-    return wait_for_file(task, fd, file, POLLOUT) if done is None else done
+    return wait_for_file(task, fd, file, POLLOUT) if done is None else was_written(file, done)
 
 
 def _write_limited(task: Task, file: File, source: Source, limit: int) -> int:
     """Write to a regular file under RLIMIT_FSIZE (getrlimit(2))."""
     at = file.attributes().size if file.flags & O_APPEND else file.seek(0, SEEK_CUR)
     done = file.try_write(_cut(task, source, at, limit))
-    return 0 if done is None else done
+    return 0 if done is None else was_written(file, done)
 
 
 def _cut(task: Task, source: Source, offset: int, limit: int) -> Source:

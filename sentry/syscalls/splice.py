@@ -12,7 +12,7 @@ from sentry.kernel.fault_signals import send_sigpipe
 from sentry.kernel.task import Task
 from sentry.mm.io import KernelSink, KernelSource, gather, scatter
 from sentry.mm.user import read_iovec, read_u64, write_u64
-from sentry.syscalls.read_write import write_from
+from sentry.syscalls.read_write import was_read, was_written, write_from
 from sentry.vfs.file import POLLIN, POLLOUT, File
 
 O_APPEND: Final = 0o2000
@@ -114,7 +114,7 @@ def _into_pipe(
         target.pipe.append(bytes(sink.data))
         if offset_at:
             write_u64(task.memory, offset_at, offset + done)
-    return done
+    return was_read(source, done)
 
 
 def _from_pipe(
@@ -151,7 +151,7 @@ def _from_pipe(
     pipe.consume(done)
     if offset_at:
         write_u64(task.memory, offset_at, offset + done)
-    return done
+    return was_written(target, done)
 
 
 def _two_files(task: Task, fd_in: Fd, fd_out: Fd) -> tuple[File, File]:

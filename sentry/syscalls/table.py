@@ -12,6 +12,7 @@ from typing import Final
 NOTES: Final[dict[str, str]] = {
     "clock_gettime": "a thread's processor time is that of its process",
     "getrusage": "threads are not told apart; faults and switches are not counted",
+    "inotify_add_watch": "what others change on the host, behind the container's back, is not seen",
     "ioprio_set": "taken, without effect",
     "membarrier": "global and private expedited only",
     "memfd_create": "no huge pages",

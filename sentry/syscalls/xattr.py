@@ -4,11 +4,13 @@ from typing import Final
 
 from sentry.abi.errno import E2BIG, EINVAL, ENODATA, EOPNOTSUPP, EPERM, ERANGE
 from sentry.abi.fcntl import AT_FDCWD
+from sentry.abi.inotify import IN_ATTRIB
 from sentry.abi.stat import S_IFDIR, S_IFMT, S_IFREG
 from sentry.abi.types import Fd, Int, Size, UserPtr
 from sentry.errors import SysError
 from sentry.kernel.lookup import Target, target_at
 from sentry.kernel.task import Task
+from sentry.vfs.notify import WATCHES
 from sentry.vfs.permission import MAY_READ, MAY_WRITE, check
 
 XATTR_CREATE: Final = 1
@@ -62,6 +64,7 @@ def _set(task: Task, target: Target, name: int, value: int, size: int, flags: in
     data = task.memory.read(value, size)
     _check_change(task, target, text)
     target.inode().setxattr(text, data, flags)
+    _tell(target)
     return 0
 
 
@@ -87,7 +90,14 @@ def _remove(task: Task, target: Target, name: int) -> int:
     text = _name(task, name)
     _check_change(task, target, text)
     target.inode().removexattr(text)
+    _tell(target)
     return 0
+
+
+def _tell(target: Target) -> None:
+    """Tell who watches the file that its attributes have changed."""
+    if WATCHES.is_active and target.place is not None:
+        WATCHES.tell_dentry(target.place.dentry, IN_ATTRIB)
 
 
 def sys_getxattr(task: Task, path: UserPtr, name: UserPtr, value: UserPtr, size: Size) -> int:

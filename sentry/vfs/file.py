@@ -43,6 +43,24 @@ class FileObserver:
         """Called once, when nobody holds the file any more, before its `release`."""
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
+class FileWatcher:
+    """Somebody who wants to hear of all files that nobody has open any more."""
+
+    def closed(self, file: "File") -> None:
+        """Called before the file's `release`."""
+
+
+class Closing:
+    """Where that somebody is found; None: nobody, which costs nothing."""
+
+    def __init__(self) -> None:
+        self.watcher: FileWatcher | None = None
+
+
+CLOSING: Final = Closing()
+
+
 class FileOwner:
     """Who gets SIGIO, or the signal of F_SETSIG, for a file with O_ASYNC (fcntl(2))."""
 
@@ -99,6 +117,9 @@ class File:
                 key = self.inode.key()
                 RECORD_LOCKS.release(key, self)
                 WHOLE_LOCKS.release(key, self)
+            watcher = CLOSING.watcher
+            if watcher is not None:
+                watcher.closed(self)
             self.release()
 
     def release(self) -> None:

@@ -49,9 +49,6 @@ SYSCTL_NUMBERS: Final = {
     b"vm/mmap_min_addr": (65536, 0, INT_MAX),
     b"vm/swappiness": (60, 0, 200),
     b"fs/pipe-max-size": (1048576, 4096, INT_MAX),
-    b"fs/inotify/max_user_watches": (65536, 0, INT_MAX),
-    b"fs/inotify/max_user_instances": (128, 0, INT_MAX),
-    b"fs/inotify/max_queued_events": (16384, 0, INT_MAX),
     b"fs/protected_hardlinks": (1, 0, 1),
     b"fs/protected_symlinks": (1, 0, 1),
 }
@@ -139,6 +136,9 @@ class ProcFilesystem(Filesystem):
             self._place(sysctl, path, FixedText(device, numbers.next(), text))
         for path, (value, low, high) in SYSCTL_NUMBERS.items():
             self._place(sysctl, path, NumberFile(device, numbers.next(), value, low, high))
+        for name in ("max_user_instances", "max_user_watches", "max_queued_events"):
+            path = b"fs/inotify/" + name.encode()
+            self._place(sysctl, path, system.InotifyLimit(device, numbers.next(), name))
         if kernel.network is not None:
             sysctl.add(b"net", SettingDirectory(kernel.network, numbers, b"net/"))
         self._place(sysctl, b"kernel/hostname", system.Hostname(kernel, device, numbers.next()))

@@ -2,10 +2,12 @@
 
 from typing import Final
 
-from sentry.fs.kernfs import TextInode
+from sentry.fs.inotify import INT_MAX, LIMITS
+from sentry.fs.kernfs import NumberFile, TextInode
 from sentry.kernel import version
 from sentry.kernel.kernel import Kernel
 from sentry.kernel.task import TASK_BLOCKED, TASK_DEAD, TASK_HELD
+from sentry.vfs.creds import Credentials
 
 NS_PER_CS: Final = 10_000_000
 
@@ -132,6 +134,18 @@ class Domainname(SystemText):
     def generate(self) -> bytes:
         current = self.kernel.current
         return b"\n" if current is None else current.uts.domainname + b"\n"
+
+
+class InotifyLimit(NumberFile):
+    """One of the bounds of inotify(7)."""
+
+    def __init__(self, device: int, number: int, name: str) -> None:
+        super().__init__(device, number, getattr(LIMITS, name), 0, INT_MAX)
+        self._name = name
+
+    def store(self, data: bytes, creds: Credentials) -> None:
+        super().store(data, creds)
+        setattr(LIMITS, self._name, self.value)
 
 
 class RandomUuid(SystemText):
