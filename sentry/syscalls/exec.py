@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from sentry.abi.errno import E2BIG, EACCES, EINVAL, ELOOP, ENAMETOOLONG, ENOENT
+from sentry.abi.errno import E2BIG, EACCES, EINVAL, ELOOP, ENAMETOOLONG, ENOENT, ETXTBSY
 from sentry.abi.fcntl import AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW
 from sentry.abi.resource import RLIMIT_STACK
 from sentry.abi.types import NULL, Fd, Int, UserPtr
@@ -12,7 +12,7 @@ from sentry.kernel.exec import become, credentials_after, is_secure
 from sentry.kernel.task import Task
 from sentry.loader.program import MAX_STRING, Loader, Opener, Program
 from sentry.mm.user import read_u64
-from sentry.vfs.file import File
+from sentry.vfs.file import WRITERS, File
 from sentry.vfs.inode import S_IFLNK, S_IFMT, S_IFREG
 from sentry.vfs.mount import MNT_NOEXEC, FsContext, VfsPath
 from sentry.vfs.notify import WATCHES
@@ -43,6 +43,8 @@ def open_executable(task: Task, place: VfsPath) -> File:
     if inode.mode() & S_IFMT != S_IFREG or place.mount.flags & MNT_NOEXEC:
         raise SysError(EACCES)
     check(task.creds, inode, MAY_EXEC)
+    if WRITERS.has(inode):
+        raise SysError(ETXTBSY)
     file = inode.open(place, 0, task.creds)
     if file.path is None:
         file.path = place

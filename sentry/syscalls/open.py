@@ -42,7 +42,7 @@ from sentry.kernel.call import CallData
 from sentry.kernel.lookup import read_path, walker_at
 from sentry.kernel.running import refuse_if_running
 from sentry.kernel.task import Task
-from sentry.vfs.file import POLLERR, POLLHUP, POLLIN, POLLOUT, File
+from sentry.vfs.file import POLLERR, POLLHUP, POLLIN, POLLOUT, WRITERS, File
 from sentry.vfs.inode import AttributeChange, Inode
 from sentry.vfs.mount import Dentry, VfsPath
 from sentry.vfs.notify import WATCHES
@@ -169,7 +169,10 @@ def _open_at(task: Task, dirfd: int, path: bytes, flags: int, mode: int, resolve
         if kept is None:
             task.call.data = OpeningFile(file)
         return wait(task, file.queue, POLLIN | POLLOUT)
-    return task.fds.install(file, cloexec=bool(flags & O_CLOEXEC))
+    fd = task.fds.install(file, cloexec=bool(flags & O_CLOEXEC))
+    if flags & O_ACCMODE != O_RDONLY:
+        WRITERS.begin(file)
+    return fd
 
 
 def open_file(task: Task, walker: Walker, path: bytes, flags: int, mode: int) -> File:

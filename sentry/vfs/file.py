@@ -9,7 +9,7 @@ from sentry.abi.stat import pack_stat
 from sentry.errors import SysError
 from sentry.mm.io import Sink, Source
 from sentry.vfs.caller import Caller
-from sentry.vfs.inode import AttributeChange, Attributes, Inode
+from sentry.vfs.inode import S_IFMT, S_IFREG, AttributeChange, Attributes, Inode
 from sentry.vfs.locks import RECORD_LOCKS, WHOLE_LOCKS
 from sentry.waitqueue import Waiter, WaitQueue
 
@@ -61,6 +61,37 @@ class Closing:
 CLOSING: Final = Closing()
 
 
+class Writers:
+    """How often regular files are open for writing: programs that are cannot be executed."""
+
+    def __init__(self) -> None:
+        self._counts: dict[tuple[int, int], int] = {}
+
+    def begin(self, file: "File") -> None:
+        """Count an open file, if it is one of these, until nobody has it any more."""
+        inode = file.inode
+        if inode is None or not file.can_write() or inode.mode() & S_IFMT != S_IFREG:
+            return
+        key = inode.key()
+        file.written_key = key
+        self._counts[key] = self._counts.get(key, 0) + 1
+
+    def end(self, key: tuple[int, int]) -> None:
+        """One open file less."""
+        left = self._counts[key] - 1
+        if left:
+            self._counts[key] = left
+        else:
+            del self._counts[key]
+
+    def has(self, inode: Inode) -> bool:
+        """Return whether an inode is open for writing."""
+        return bool(self._counts) and inode.key() in self._counts
+
+
+WRITERS: Final = Writers()
+
+
 class FileOwner:
     """Who gets SIGIO, or the signal of F_SETSIG, for a file with O_ASYNC (fcntl(2))."""
 
@@ -95,6 +126,7 @@ class File:
         # How long close(2) of the last descriptor waits as long as `is_lingering` (SO_LINGER).
         self.linger_ns = 0
         self.inode = inode
+        self.written_key: tuple[int, int] | None = None  # counted by WRITERS
         self.path: VfsPath | None = None  # how it was opened; None for pipes, sockets, ...
         self.owner: FileOwner | None = None  # who gets SIGIO; None: nobody was ever named
         self.has_locks = False  # a lock was set through it: to be looked for when it is released
@@ -117,6 +149,8 @@ class File:
                 key = self.inode.key()
                 RECORD_LOCKS.release(key, self)
                 WHOLE_LOCKS.release(key, self)
+            if self.written_key is not None:
+                WRITERS.end(self.written_key)
             watcher = CLOSING.watcher
             if watcher is not None:
                 watcher.closed(self)

@@ -441,15 +441,6 @@ CASE(running_program_cannot_be_written)
 	EXPECT_ERRNO(open("/proc/self/exe", O_WRONLY), ETXTBSY);
 }
 
-CASE(program_open_for_writing_cannot_be_executed)
-{
-	char *argv[] = {"x", NULL};
-	int fd = OK(open("program", O_WRONLY | O_CREAT, 0755));
-
-	EXPECT_EQ(write(fd, "#!/bin/false\n", 13), 13);
-	EXPECT_ERRNO(execve("program", argv, NULL), ETXTBSY);
-}
-
 CASE(setpgid_rules)
 {
 	int fds[2];
