@@ -32,6 +32,7 @@ from sentry.kernel import jobs
 from sentry.kernel.clone import release_vfork_parent
 from sentry.kernel.futex import futex_wake
 from sentry.kernel.kernel import Kernel
+from sentry.kernel.pi_futex import leave_locks
 from sentry.kernel.signal import (
     ALL_SIGNALS,
     SignalInfo,
@@ -98,6 +99,8 @@ def leave_memory(task: Task) -> None:
     if task.robust_list:
         _release_robust_list(task)
         task.robust_list = 0
+    if task.kernel.futexes.locks:
+        leave_locks(task)
     address = task.clear_child_tid
     if address:
         task.clear_child_tid = 0
@@ -157,28 +160,28 @@ def _release_robust_list(task: Task) -> None:
         entry: int = fields[0]
         offset: int = fields[1]
         pending: int = fields[2]
-        # Bit 0 of a pointer says "priority inheritance", futex_lock_pi(2); masked off.
+        # Bit 0 of a pointer says that the lock is one with priority inheritance.
         count = 0
         while entry & ~1 != head and count < ROBUST_LIST_LIMIT:
             following = read_u64(task.memory, entry & ~1)
             if entry & ~1 != pending & ~1:
-                _mark_dead_owner(task, (entry & ~1) + offset)
+                _mark_dead_owner(task, (entry & ~1) + offset, is_pi=bool(entry & 1))
             entry = following
             count += 1
         if pending:
-            _mark_dead_owner(task, (pending & ~1) + offset)
+            _mark_dead_owner(task, (pending & ~1) + offset, is_pi=bool(pending & 1))
     except SysError as error:
         if error.errno != EFAULT:
             task.kernel.log.debug(f"task {task.tid}: robust list: errno {error.errno}")
 
 
-def _mark_dead_owner(task: Task, address: int) -> None:
+def _mark_dead_owner(task: Task, address: int, *, is_pi: bool) -> None:
     address &= (1 << 64) - 1
     value = read_u32(task.memory, address)
     if value & FUTEX_TID_MASK != task.tid:
         return
     write_u32(task.memory, address, value & FUTEX_WAITERS | FUTEX_OWNER_DIED)
-    if value & FUTEX_WAITERS:
+    if value & FUTEX_WAITERS and not is_pi:  # those have an heir: see leave_locks
         futex_wake(task, address, 1)
 
 

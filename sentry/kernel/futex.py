@@ -8,12 +8,13 @@ are handled one at a time.
 from typing import Final
 
 from sentry.abi.errno import EAGAIN, EFAULT, EINVAL, ERESTART_RESTARTBLOCK, ERESTARTSYS, ETIMEDOUT
+from sentry.abi.futex import FUTEX_WAITERS
 from sentry.errors import SysError
 from sentry.kernel.address_space import AddressSpace
 from sentry.kernel.blocking import sleep
 from sentry.kernel.call import CallData
 from sentry.kernel.task import Task
-from sentry.mm.user import TASK_SIZE, read_u32
+from sentry.mm.user import TASK_SIZE, read_u32, write_u32
 
 FutexKey = tuple[int, int, int, int]
 """Space (0 private: serial, address; 1 shared: device, inode, offset) of a futex."""
@@ -35,11 +36,73 @@ class FutexWaiter(CallData):
         self.table.remove(self)
 
 
+class PiWaiter(FutexWaiter):
+    """A task that waits for a lock, or for being moved to one."""
+
+    def __init__(self, table: "FutexTable", task: Task, key: FutexKey, address: int) -> None:
+        super().__init__(table, task, key, 0)
+        self.address = address  # of the lock's word, in the task's memory
+        self.lock_key = key
+        self.lock: PiLock | None = None  # None before it is moved (FUTEX_WAIT_REQUEUE_PI)
+        self.has_lock = False
+
+    def release(self) -> None:
+        lock = self.lock
+        if lock is not None:
+            lock.forget(self)
+        else:
+            self.table.remove(self)
+
+
+class PiLock:
+    """A lock for which somebody waits; without waiters the word says everything."""
+
+    def __init__(self, locks: "dict[FutexKey, PiLock]", key: FutexKey, owner: Task) -> None:
+        self._locks = locks
+        self.key = key
+        self.owner = owner
+        self.waiters: list[PiWaiter] = []
+        locks[key] = self
+
+    def add(self, waiter: PiWaiter) -> None:
+        """Let a task wait."""
+        waiter.lock = self
+        self.waiters.append(waiter)
+
+    def forget(self, waiter: PiWaiter) -> None:
+        """Let a waiter go; harmless when it has the lock already."""
+        if waiter in self.waiters:
+            self.waiters.remove(waiter)
+            self._forget_if_free()
+
+    def _forget_if_free(self) -> None:
+        if not self.waiters and self._locks.get(self.key) is self:
+            del self._locks[self.key]
+
+    def hand_over(self, flags: int) -> None:
+        """Give the lock to who waits longest; `flags`: FUTEX_OWNER_DIED or nothing."""
+        waiter = self.waiters.pop(0)
+        self.owner = waiter.task
+        waiter.has_lock = True
+        waiter.task.wake(0)
+        self._forget_if_free()
+        write_u32(waiter.task.memory, waiter.address, FUTEX_WAITERS | waiter.task.tid | flags)
+
+
 class FutexTable:
     """All waiters of the sandbox by futex, oldest first."""
 
     def __init__(self) -> None:
         self._waiters: dict[FutexKey, list[FutexWaiter]] = {}
+        self.locks: dict[FutexKey, PiLock] = {}  # those with an owner for which somebody waits
+
+    def has_waiters(self, key: FutexKey) -> bool:
+        """Return whether somebody waits for a word to change, not for a lock."""
+        return key in self._waiters
+
+    def waiters_of(self, key: FutexKey) -> list[FutexWaiter]:
+        """Return who waits for a word to change, oldest first."""
+        return list(self._waiters.get(key, ()))
 
     def add(self, waiter: FutexWaiter) -> None:
         """Queue a waiter."""
@@ -61,11 +124,15 @@ class FutexTable:
         """Wake up to `count` waiters whose bitset matches; return how many."""
         queue = self._waiters.get(key)
         if queue is None:
+            if self.locks and key in self.locks:
+                raise SysError(EINVAL)  # only FUTEX_UNLOCK_PI ends such a wait
             return 0
         woken = 0
         for waiter in list(queue):
             if woken >= count:
                 break
+            if isinstance(waiter, PiWaiter):
+                raise SysError(EINVAL)
             if waiter.bitset & bitset:
                 queue.remove(waiter)
                 waiter.is_woken = True
@@ -81,6 +148,8 @@ class FutexTable:
         if queue is None or key == target:
             return 0
         moved = queue[:count]
+        if any(isinstance(waiter, PiWaiter) for waiter in moved):
+            raise SysError(EINVAL)
         del queue[:count]
         if not queue:
             del self._waiters[key]

@@ -14,6 +14,8 @@ class KernelOpenFiles(OpenFiles):
     def is_open(self, key: InodeKey) -> bool:
         seen: set[int] = set()
         for task in self._kernel.tasks.values():
+            if task.is_dead():
+                continue
             program = task.mm.executable
             if program is not None and program.dentry.inode is not None:
                 if program.dentry.inode.key() == key:

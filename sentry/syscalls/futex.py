@@ -3,9 +3,18 @@
 from typing import Final
 
 from sentry.abi.errno import EAGAIN, EINVAL, ENOSYS
+from sentry.abi.futex import (
+    FUTEX_CMP_REQUEUE_PI,
+    FUTEX_LOCK_PI,
+    FUTEX_LOCK_PI2,
+    FUTEX_TRYLOCK_PI,
+    FUTEX_UNLOCK_PI,
+    FUTEX_WAIT_REQUEUE_PI,
+)
 from sentry.abi.types import NULL, Int, Uint, Ulong, UserPtr, s32
 from sentry.errors import SysError
 from sentry.kernel.futex import MATCH_ANY, futex_key, futex_wait
+from sentry.kernel.pi_futex import lock_pi, requeue_pi, unlock_pi, wait_requeue_pi
 from sentry.kernel.task import Task
 from sentry.mm.user import read_timespec_ns, read_u32, write_u32
 
@@ -18,21 +27,30 @@ WAIT_BITSET: Final = 9
 WAKE_BITSET: Final = 10
 PRIVATE_FLAG: Final = 128
 CLOCK_REALTIME_FLAG: Final = 256
+WITH_DEADLINE: Final = (FUTEX_LOCK_PI, FUTEX_LOCK_PI2, FUTEX_WAIT_REQUEUE_PI)
 MAX_COUNT: Final = 0x7FFF_FFFF
 
 
 def sys_futex(
     task: Task, uaddr: UserPtr, op: Int, val: Uint, timeout: Ulong, uaddr2: UserPtr, val3: Uint
 ) -> int:
-    """futex(2); the operations with priority inheritance are ENOSYS."""
+    """futex(2)."""
     private = bool(op & PRIVATE_FLAG)
     command = op & ~(PRIVATE_FLAG | CLOCK_REALTIME_FLAG)
     if command in (WAIT, WAIT_BITSET):
         bitset = MATCH_ANY if command == WAIT else val3
         _note_deadline(task, op, command, timeout)
         return futex_wait(task, uaddr, val, bitset, private=private)
+    if command in WITH_DEADLINE:
+        return _wait_for_lock(task, uaddr, op, command, val, timeout, uaddr2)
     if op & CLOCK_REALTIME_FLAG:
         raise SysError(ENOSYS)
+    if command == FUTEX_UNLOCK_PI:
+        return unlock_pi(task, uaddr, private=private)
+    if command == FUTEX_TRYLOCK_PI:
+        return lock_pi(task, uaddr, private=private, is_try=True)
+    if command == FUTEX_CMP_REQUEUE_PI:
+        return requeue_pi(task, uaddr, s32(val), s32(timeout), uaddr2, val3, private=private)
     futexes = task.kernel.futexes
     if command in (WAKE, WAKE_BITSET):
         bitset = MATCH_ANY if command == WAKE else val3
@@ -54,6 +72,21 @@ def sys_futex(
     if command == WAKE_OP:
         return _wake_op(task, uaddr, val, s32(timeout), uaddr2, val3, private=private)
     raise SysError(ENOSYS)
+
+
+def _wait_for_lock(
+    task: Task, uaddr: int, op: int, command: int, val: int, timeout: int, uaddr2: int
+) -> int:
+    """The operations that wait for a lock with priority inheritance, until a point in time."""
+    if op & CLOCK_REALTIME_FLAG and command == FUTEX_LOCK_PI:
+        raise SysError(ENOSYS)
+    private = bool(op & PRIVATE_FLAG)
+    # The oldest of them has always had the clock that others have to ask for.
+    clock = CLOCK_REALTIME_FLAG if command == FUTEX_LOCK_PI else op
+    _note_deadline(task, clock, command, timeout)
+    if command == FUTEX_WAIT_REQUEUE_PI:
+        return wait_requeue_pi(task, uaddr, val, uaddr2, private=private)
+    return lock_pi(task, uaddr, private=private, is_try=False)
 
 
 def _note_deadline(task: Task, op: int, command: int, timeout: int) -> None:

@@ -531,3 +531,18 @@ CASE(temporary_files_get_names)
 	OK(linkat(AT_FDCWD, text, AT_FDCWD, "name", AT_SYMLINK_FOLLOW));
 	EXPECT_STR(events(), "1:CREATE(name)");
 }
+
+CASE(end_of_a_file_while_there_are_zombies)
+{
+	pid_t pid;
+
+	start();
+	write_file("file", "");
+	EXPECT_EQ(watch("file", IN_DELETE_SELF), 1);
+	CHILD(pid)
+		;
+	EXPECT_SOON(state_of(pid) == 'Z');
+	OK(unlink("file"));
+	EXPECT_STR(events(), "1:DELETE_SELF 1:IGNORED");
+	EXPECT_EXIT(pid, 0);
+}
