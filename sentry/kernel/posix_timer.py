@@ -29,7 +29,8 @@ class PosixTimer(Timer):
         self.thread: Task | None = None  # who gets it: SIGEV_THREAD_ID
         self.interval_ns = 0
         self.due_ns = 0  # of the period that runs
-        self.overrun = 0
+        self._overrun = 0  # of the last signal sent
+        self._delivered = 0  # of the one before it
         self.value = 0
         self._info = timer_info(number or 1, timer_id, 0, 0)
 
@@ -64,10 +65,11 @@ class PosixTimer(Timer):
             return
         if self._info.is_pending:
             # One signal stands for all periods until it is delivered.
-            self.overrun = min(self.overrun + periods, DELAYTIMER_MAX)
+            self._overrun = min(self._overrun + periods, DELAYTIMER_MAX)
             self._info.raw = self._packed()
             return
-        self.overrun = periods - 1
+        self._delivered = self._overrun
+        self._overrun = periods - 1
         self._info.raw = self._packed()
         if self.thread is not None:
             send_to_task(self.thread, self._info)
@@ -75,12 +77,16 @@ class PosixTimer(Timer):
             send_to_group(self._group, self._info)
 
     def _packed(self) -> bytes:
-        return pack_siginfo_timer(self.number, self.timer_id, self.overrun, self.value)
+        return pack_siginfo_timer(self.number, self.timer_id, self._overrun, self.value)
+
+    def overrun(self) -> int:
+        """Return the periods missed before the last signal that was delivered."""
+        return self._delivered if self._info.is_pending else self._overrun
 
     def set_time(self, due_ns: int, interval_ns: int) -> None:
         """Arm it for a time of `now_ns` (0: disarm)."""
         self.interval_ns = interval_ns
-        self.overrun = 0
+        self._overrun = self._delivered = 0
         self.due_ns = due_ns
         if due_ns:
             self._arm(self.now_ns())

@@ -122,7 +122,7 @@ def sys_timer_gettime(task: Task, timer_id: Int, out: UserPtr) -> int:
 
 def sys_timer_getoverrun(task: Task, timer_id: Int) -> int:
     """timer_getoverrun(2)."""
-    return _timer(task, timer_id).overrun
+    return _timer(task, timer_id).overrun()
 
 
 def sys_timer_delete(task: Task, timer_id: Int) -> int:
