@@ -3,8 +3,8 @@
 Compiled modules look a few names up in `typing` and `mypy_extensions` when they
 are loaded, none of which means anything at run time.  The real modules, with
 all that they import, are a quarter of the time and a fifth of the memory of a
-sandbox that has just started.  Of `collections` and `hashlib` a few classes are
-used, written in C, without their Python code and without OpenSSL.
+sandbox that has just started.  Of `collections`, `hashlib` and `hmac` what is used
+is written in C; without their Python code, there is no OpenSSL.
 
 They are replaced only where they are not loaded yet, and only in this process:
 nothing but the kernel and this package is imported in it.
@@ -76,6 +76,10 @@ def install() -> None:
 
         members = {"blake2b": _blake2.blake2b, "blake2s": _blake2.blake2s}
         sys.modules["hashlib"] = make_module("hashlib", members)
+    if "hmac" not in sys.modules:
+        from _operator import _compare_digest
+
+        sys.modules["hmac"] = make_module("hmac", {"compare_digest": _compare_digest})
 
 
 def make_module(name: str, members: "dict[str, object]") -> "ModuleType":

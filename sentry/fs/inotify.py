@@ -29,6 +29,8 @@ from sentry.vfs.inode import Inode
 from sentry.vfs.notify import WATCHES, InodeKey, Watch, WatchGroup
 
 INT_MAX: Final = (1 << 31) - 1
+# Of all instances together, whatever the guest's own limits say: some 40 MiB.
+MAX_WAITING: Final = 131072
 
 
 class InotifyLimits:
@@ -40,6 +42,7 @@ class InotifyLimits:
         self.max_queued_events = 16384
         self.instances: dict[int, int] = {}  # by uid
         self.watches: dict[int, int] = {}
+        self.waiting = 0  # events of all instances
 
 
 LIMITS: Final = InotifyLimits()
@@ -129,6 +132,7 @@ class Instance(WatchGroup):
         self._is_closed = True
         for watch in list(self.watches.values()):
             WATCHES.remove(watch)
+        LIMITS.waiting -= len(self.events)
         self.events.clear()
 
     # Events.
@@ -146,11 +150,12 @@ class Instance(WatchGroup):
             if last.mask == event.mask and last.number == event.number and last.name == event.name:
                 if not event.mask & IN_IGNORED:
                     return
-        if len(events) >= LIMITS.max_queued_events:
+        if len(events) >= LIMITS.max_queued_events or LIMITS.waiting >= MAX_WAITING:
             if events and events[-1].mask & IN_Q_OVERFLOW:
                 return
             event = Event(-1, IN_Q_OVERFLOW, 0, b"")
         events.append(event)
+        LIMITS.waiting += 1
         self.size += event.size
         self.file.queue.notify(POLLIN | POLLRDNORM)
 
@@ -177,6 +182,7 @@ class InotifyFile(File):
         size = 0
         while events and size + events[0].size <= sink.room:
             event = events.popleft()
+            LIMITS.waiting -= 1
             size += event.size
             parts.append(pack_inotify_event(event.number, event.mask, event.cookie, event.name))
         instance.size -= size
