@@ -77,7 +77,7 @@ class Trio:
     def run(self, script: str, way: str) -> Outcome:
         machine, ip4, ip6 = self.ways()[way]
         variables = f"A={ip4} A6={ip6} URL6='[{ip6}]' PORT={8001 + list(self.ways()).index(way)}"
-        return machine.run(f"{variables}\ncd $(mktemp -d)\n{script}", timeout=50)
+        return machine.run(f"{variables}\ncd $(mktemp -d)\n{script}", timeout=100)
 
 
 def make_trio(
