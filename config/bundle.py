@@ -31,11 +31,11 @@ def read_bounded(path: str) -> bytes:
     return b"".join(chunks)
 
 
-def load_spec(bundle: str) -> Spec:
-    """Return the Spec of the bundle (an absolute path), its paths made absolute."""
+def read_document(bundle: str) -> "dict[str, Json]":
+    """Return config.json of the bundle as it is written."""
     path = f"{bundle}/config.json"
     try:
-        spec = read_spec(loads(read_bounded(path)))
+        return Fields(loads(read_bounded(path)), "").values
     except (FieldError, JsonError) as error:
         raise BundleError(f"{path}: {error}") from None
     except IsADirectoryError:
@@ -43,6 +43,14 @@ def load_spec(bundle: str) -> Spec:
     except FileNotFoundError:
         # Not the words "no such file": callers read those as "command not found".
         raise BundleError(f"bundle {bundle} has no config.json") from None
+
+
+def load_spec(bundle: str) -> Spec:
+    """Return the Spec of the bundle (an absolute path), its paths made absolute."""
+    try:
+        spec = read_spec(read_document(bundle))
+    except FieldError as error:
+        raise BundleError(f"{bundle}/config.json: {error}") from None
     spec.root.path = _absolute(bundle, spec.root.path)
     for mount in spec.mounts:
         if mount.is_bind:

@@ -6,8 +6,19 @@ returns: it ends with the exit status of the container's init.
 
 The control socket speaks frames: a 4-byte little-endian length, then that many
 bytes of UTF-8 JSON (an object); descriptors ride as SCM_RIGHTS on the first
-byte of a frame.  One request a connection, which `exec` and `forward` keep:
+byte of a frame.  One request a connection, which `create`, `exec` and `forward`
+keep.  Each may name a container of the sandbox ("container":ID); without that
+the first one is meant, which was made with the sandbox:
 
+  {"do":"create","container":ID,"spec":{config.json},"overlay2":TEXT,"sources":[index of a bind
+   mount, ...],"tty":bool,"netRaw":bool,"cgroup":bool,"pids":ID,"uts":ID} + the root, the sources,
+   descriptors 0,1,2 (or the pty slave)
+        -> {"ok":true,"pids":[...]} once a container that joins the sandbox is made, later
+           {"exit":STATUS}; `pids` of the request and `uts` name containers whose namespaces it
+           shares; those of the answer are for its cgroup, as numbers of the sandbox's namespace;
+           signals and the drop of the connection as with `exec`, for all of its processes
+  {"do":"delete"}                         -> {"ok":true} once nothing of a container that has joined
+        is left, or if it is gone already
   {"do":"start","network":{...}} + a packet socket for each interface
         -> {"ok":true} once the program runs; `network` is NetworkSettings of config/network.py,
            absent with --network=none
@@ -50,6 +61,7 @@ class Launch:
         self.config = config
         self.spec = spec
         self.container_id = container_id
+        self.overlay2 = config.overlay2
         self.root_fd = -1  # O_PATH of the root filesystem (detached clone)
         self.mount_sources: list[MountSource] = []
         self.stdio_fds: list[int] = [

@@ -167,6 +167,9 @@ class Linux:
     def __init__(self) -> None:
         self.namespaces: list[Namespace] = []
         self.devices: list[Device] = []
+        # Of a user namespace: inside, outside, how many (user_namespaces(7)).
+        self.uid_mappings: list[tuple[int, int, int]] = []
+        self.gid_mappings: list[tuple[int, int, int]] = []
         self.sysctl: dict[str, str] = {}
         self.cgroups_path = ""
         self.resources = Resources()
@@ -339,6 +342,14 @@ def _read_device(fields: Fields) -> Device:
     return device
 
 
+def _read_mapping(fields: Fields) -> tuple[int, int, int]:
+    return (
+        fields.number("containerID", 0, 0, _U32),
+        fields.number("hostID", 0, 0, _U32),
+        fields.number("size", 0, 0, _U32),
+    )
+
+
 def _read_linux(fields: Fields) -> Linux:
     linux = Linux()
     seen: set[str] = set()
@@ -349,6 +360,8 @@ def _read_linux(fields: Fields) -> Linux:
         seen.add(namespace.kind)
         linux.namespaces.append(namespace)
     linux.devices = [_read_device(item) for item in fields.objects("devices")]
+    linux.uid_mappings = [_read_mapping(item) for item in fields.objects("uidMappings")]
+    linux.gid_mappings = [_read_mapping(item) for item in fields.objects("gidMappings")]
     linux.sysctl = fields.text_map("sysctl")
     linux.cgroups_path = fields.text("cgroupsPath", "")
     linux.resources = read_resources(fields.fields("resources"))

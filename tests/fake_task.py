@@ -9,6 +9,7 @@ from sentry.kernel.address_space import AddressSpace
 from sentry.kernel.blocking import BLOCKED
 from sentry.kernel.fdtable import FdTable
 from sentry.kernel.kernel import Clock, Kernel
+from sentry.kernel.pid_namespace import PidNamespace
 from sentry.kernel.signal import SignalHandlers
 from sentry.kernel.task import TASK_BLOCKED, TASK_GUEST, TASK_READY, Task
 from sentry.kernel.thread_group import ThreadGroup
@@ -131,7 +132,7 @@ class FakePlatform(Platform):
         super().__init__()
         self.watched: dict[int, tuple[int, HostWatcher]] = {}
 
-    def load(self, calls: list[HostCall], layout: MemoryLayout) -> GuestThread:
+    def load(self, calls: list[HostCall], layout: MemoryLayout, origin: int = 0) -> GuestThread:
         return FakeThread(FakeMemory())
 
     def vdso_address(self) -> int:
@@ -174,17 +175,20 @@ class ManualClock(Clock):
 class FakeTask(Task):
     """A task of a kernel of its own."""
 
-    def __init__(self, kernel: Kernel | None = None, pid: int = 1) -> None:
+    def __init__(
+        self, kernel: Kernel | None = None, pid: int = 1, pids: PidNamespace | None = None
+    ) -> None:
         if kernel is None:
             kernel = Kernel(FakePlatform(), Log())
             kernel.clock = ManualClock()
         thread = FakeThread(FakeMemory())
-        group = ThreadGroup(pid, None, SignalHandlers())
+        pids = pids or kernel.pids
+        group = ThreadGroup(pids, pid, None, SignalHandlers())
         super().__init__(kernel, group, pid, thread, AddressSpace(thread.memory))
         group.tasks.append(self)
         group.leader = self
-        kernel.tasks[pid] = self
-        kernel.groups[pid] = group
+        pids.tasks[pid] = self
+        pids.groups[pid] = group
         self.fds = FdTable(1024)
         self.creds.effective = self.creds.permitted = (1 << 41) - 1
 

@@ -15,8 +15,14 @@ from typing import TYPE_CHECKING, Final
 from config.decode import FieldError, Fields
 from config.jsontext import JsonError, dumps, loads
 from config.network import read_network
-from config.oci import read_process
-from runsc.boot.requests import ExecSession, ForwardSession, RequestHandler
+from config.oci import read_process, read_spec
+from runsc.boot.requests import (
+    ContainerTable,
+    ExecSession,
+    ForwardSession,
+    JoinSession,
+    RequestHandler,
+)
 from runsc.errors import RunscError
 from sentry.log import Log, describe_exception
 from sentry.platform.interface import HostWatcher, Platform
@@ -25,7 +31,7 @@ if TYPE_CHECKING:
     from config.jsontext import Json
 
 MAX_FRAME: Final = 1 << 20
-MAX_CONNECTIONS: Final = 64
+MAX_CONNECTIONS: Final = 128  # each container that has joined keeps one, and each `exec`
 MAX_DESCRIPTORS: Final = 253  # SCM_MAX_FD, in one message (unix(7))
 _HEAD: Final = 4  # bytes of length before each frame
 _PIECE: Final = 65536
@@ -37,17 +43,18 @@ _POLLIN: Final = 1
 _POLLOUT: Final = 4
 _POLLERR: Final = 8
 _POLLHUP: Final = 16
+SIGWINCH: Final = 28
 
 
 class ControlServer(HostWatcher):
     """Accepts clients on the listening socket."""
 
     def __init__(
-        self, platform: Platform, log: Log, handler: RequestHandler, listen_fd: int
+        self, platform: Platform, log: Log, containers: ContainerTable, listen_fd: int
     ) -> None:
         self.platform = platform
         self.log = log
-        self.handler = handler
+        self.containers = containers
         self._socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, listen_fd)
         self._socket.setblocking(False)
         self._connections: set[Connection] = set()
@@ -91,6 +98,16 @@ def _is_trusted(fd: int) -> bool:
     return uid in (0, _OWN_UID)
 
 
+def _list_processes(handler: RequestHandler) -> dict[str, Json]:
+    """Return the answer to "ps"."""
+    guest: list[Json] = [
+        {"pid": pid, "ppid": parent, "uid": uid, "comm": comm}
+        for pid, parent, uid, comm in handler.processes()
+    ]
+    pids: list[Json] = list(handler.host_pids())
+    return {"ok": True, "pids": pids, "guest": guest}
+
+
 class ControlledExec(ExecSession):
     """An `exec` that reports to its client."""
 
@@ -102,7 +119,34 @@ class ControlledExec(ExecSession):
 
     def on_exit(self, status: int) -> None:
         """Tell the client how it ended."""
-        self._connection.on_exec_exit(status)
+        self._connection.on_guest_exit(status)
+
+
+class ControlledJoin(JoinSession):
+    """A container that has joined and reports to its client."""
+
+    def __init__(self, connection: Connection, fields: Fields) -> None:
+        super().__init__(fields.text("container"), read_spec(fields.fields("spec").values))
+        self._connection = connection
+        self.overlay2 = fields.text("overlay2")
+        self.allows_raw = fields.flag("netRaw")
+        self.has_cgroup = fields.flag("cgroup")
+        self.pids_of = fields.text("pids", "")
+        self.uts_of = fields.text("uts", "")
+        self.tty = fields.flag("tty")
+
+    def take(self, indexes: list[int], received: list[int]) -> None:
+        """Take the descriptors: the root, a source for each of these mounts, the streams."""
+        if len(received) < 1 + len(indexes) + (1 if self.tty else 3):
+            raise RunscError("descriptors of the container are missing")
+        self.root_fd = received[0]
+        for index, host_fd in zip(indexes, received[1:], strict=False):
+            self.mount_fds[index] = host_fd
+        self.host_fds = received[1 + len(indexes) :]
+
+    def on_exit(self, status: int) -> None:
+        """Tell the client how it ended."""
+        self._connection.on_guest_exit(status)
 
 
 class ControlledForward(ForwardSession):
@@ -128,7 +172,9 @@ class Connection(HostWatcher):
         self._input = b""
         self._output = b""
         self._received: list[int] = []  # descriptors that came and that nobody took
+        self._handler: RequestHandler | None = None  # of the container that is asked
         self._exec: ExecSession | None = None
+        self._join: JoinSession | None = None
         self._is_forwarding = False  # stays until the stream ends, or the client goes
         self._has_asked = False
         self._is_ending = False  # close once the output is written
@@ -150,9 +196,10 @@ class Connection(HostWatcher):
             self._server.log.warning("control: a bug:\n" + describe_exception())
             self.close()
 
-    def on_exec_exit(self, status: int) -> None:
-        """Called when the guest process of this client's `exec` has ended."""
+    def on_guest_exit(self, status: int) -> None:
+        """Called when the guest process of this client's `exec` or `create` has ended."""
         self._exec = None
+        self._join = None
         self._send({"exit": status})
         self._end()
 
@@ -173,10 +220,14 @@ class Connection(HostWatcher):
         self._received.clear()
         self._socket.close()
         self._server.forget(self)
-        if self._exec is not None:
+        if self._handler is not None and self._exec is not None:
             session = self._exec
             self._exec = None
-            self._server.handler.abandon_exec(session)
+            self._handler.abandon_exec(session)
+        if self._join is not None:
+            self._join = None
+            assert self._handler is not None
+            self._handler.kill()
 
     def _read(self) -> None:
         try:
@@ -213,9 +264,8 @@ class Connection(HostWatcher):
     def _on_frame(self, body: bytes) -> None:
         try:
             fields = Fields(loads(body), "request")
-            if self._exec is not None:
-                number = fields.number("signal", 0, 1, 64)
-                self._server.handler.signal_exec(self._exec, number)
+            if self._exec is not None or self._join is not None:
+                self._pass_on(fields.number("signal", 0, 1, 64))
             elif self._has_asked:
                 raise RunscError("one request a connection")
             else:
@@ -231,14 +281,30 @@ class Connection(HostWatcher):
 
     def _goes_on(self) -> bool:
         """Return whether there is something to be told after the answer."""
-        return self._exec is not None or self._is_forwarding
+        return self._exec is not None or self._join is not None or self._is_forwarding
+
+    def _pass_on(self, number: int) -> None:
+        """Give a signal of the client's to the process that it stands for."""
+        assert self._handler is not None
+        if self._exec is not None:
+            self._handler.signal_exec(self._exec, number)
+        elif number == SIGWINCH:
+            self._handler.follow_window()
+        else:
+            self._handler.signal(number, everyone=False)
 
     def _answer(self, fields: Fields) -> dict[str, Json]:
-        handler = self._server.handler
         verb = fields.text("do")
         self._server.log.debug(f"control: {verb}")
+        if verb == "create":
+            return self._create(fields)
+        if verb == "delete":
+            self._server.containers.delete(fields.text("container"))
+            return {"ok": True}
+        handler = self._server.containers.find(fields.text("container", ""))
+        self._handler = handler
         if verb == "start":
-            return self._start(fields)
+            return self._start(handler, fields)
         if verb == "signal":
             number = fields.number("signal", 15, 0, 64)
             handler.signal(number, everyone=fields.flag("all"))
@@ -251,32 +317,33 @@ class Connection(HostWatcher):
         if verb == "state":
             return {"ok": True, "started": handler.is_started()}
         if verb == "ps":
-            return self._list_processes()
+            return _list_processes(handler)
         if verb == "exec":
-            return self._start_exec(fields)
+            return self._start_exec(handler, fields)
         if verb == "network":
             return {"ok": True, "text": handler.network_report()}
         if verb == "forward":
-            return self._start_forward(fields)
+            return self._start_forward(handler, fields)
         raise RunscError(f"unknown request {verb!r}")
 
-    def _start(self, fields: Fields) -> dict[str, Json]:
+    def _create(self, fields: Fields) -> dict[str, Json]:
+        session = ControlledJoin(self, fields)
+        session.take(fields.numbers("sources", 0, 1 << 20), self._received)
+        # From here on the descriptors are the handler's, also when it fails.
+        self._received = []
+        self._handler, numbers = self._server.containers.create(session)
+        self._join = session
+        pids: list[Json] = list(numbers)
+        return {"ok": True, "pids": pids}
+
+    def _start(self, handler: RequestHandler, fields: Fields) -> dict[str, Json]:
         network = read_network(fields.fields("network"))
         # From here on the descriptors are the handler's, also when it fails.
         received, self._received = self._received, []
-        self._server.handler.start(network, received)
+        handler.start(network, received)
         return {"ok": True}
 
-    def _list_processes(self) -> dict[str, Json]:
-        handler = self._server.handler
-        guest: list[Json] = [
-            {"pid": pid, "ppid": parent, "uid": uid, "comm": comm}
-            for pid, parent, uid, comm in handler.processes()
-        ]
-        pids: list[Json] = list(handler.host_pids())
-        return {"ok": True, "pids": pids, "guest": guest}
-
-    def _start_exec(self, fields: Fields) -> dict[str, Json]:
+    def _start_exec(self, handler: RequestHandler, fields: Fields) -> dict[str, Json]:
         tty = fields.flag("tty")
         received = self._received
         if len(received) < (1 if tty else 3):
@@ -284,15 +351,15 @@ class Connection(HostWatcher):
         session = ControlledExec(self, fields.fields("process"), received, tty=tty)
         # From here on the descriptors are the handler's, also when it fails.
         self._received = []
-        self._server.handler.exec(session)
+        handler.exec(session)
         self._exec = session
         return {"ok": True, "pid": session.pid}
 
-    def _start_forward(self, fields: Fields) -> dict[str, Json]:
+    def _start_forward(self, handler: RequestHandler, fields: Fields) -> dict[str, Json]:
         port = fields.number("port", 0, 1, 65535)
         if len(self._received) != 1:
             raise RunscError("forward needs the descriptor of a stream")
-        self._server.handler.forward(ControlledForward(self, port, self._received[0]))
+        handler.forward(ControlledForward(self, port, self._received[0]))
         self._received = []
         self._is_forwarding = True
         return {"ok": True}

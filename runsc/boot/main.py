@@ -14,26 +14,20 @@ from typing import Final
 
 from config.launch import Launch
 from config.network import NetworkSettings
-from config.oci import Spec
 from runsc.boot import confine
-from runsc.boot.container import Container, exit_code, standard_files
+from runsc.boot.container import Container, Machine, exit_code, names_of
+from runsc.boot.containers import Containers
 from runsc.boot.control import ControlServer
 from runsc.boot.descriptors import Descriptors, move_up, occupy_standard
 from runsc.boot.host_settings import prepare_settings
 from runsc.boot.interfaces import Interfaces
 from runsc.boot.log import BootLog
-from runsc.boot.mounts import build_namespace
-from runsc.boot.processes import ProcessMaker
-from runsc.boot.programs import reason_of
-from runsc.boot.terminals import Terminals
+from runsc.boot.sysctls import apply_sysctls
 from runsc.errors import RunscError
 from runsc.log import LOG
-from sentry.errors import SysError
 from sentry.fs.devices import register_memory_devices
 from sentry.fs.tty.devpts import register_terminals
 from sentry.kernel.kernel import Kernel
-from sentry.kernel.namespaces import UtsNamespace
-from sentry.kernel.network import Network
 from sentry.loader.program import Loader
 from sentry.log import describe_exception
 from sentry.loop import Loop
@@ -87,12 +81,10 @@ class Sandbox:
         )
         self.platform = make_platform(config.platform, self.proc_fd)
         self.kernel = self._make_kernel()
-        self.namespace = build_namespace(self.kernel, launch)
-        self.kernel.mounts = self.namespace
         self.loop = Loop(self.kernel, tracer)
+        self.machine = Machine(self.kernel, self.loop, self._loader, self.interfaces, file_limits)
         uts = names_of(launch.spec)
-        self.terminals = Terminals(self.kernel, self.namespace)
-        self.maker = ProcessMaker(self.kernel, self._loader, self.namespace, uts, file_limits)
+        self.container = Container(self.machine, launch, self.kernel.pids, uts)
 
     def _make_tracer(self) -> CallTracer | None:
         """Return what logs system calls; its tables are loaded only if somebody wants it."""
@@ -129,17 +121,9 @@ class Sandbox:
             interfaces.capture_to(self.launch.capture_fd)
         return interfaces
 
-    def create(self) -> Container:
+    def create(self) -> None:
         """Make init, stopped before its first instruction; raise RunscError saying why not."""
-        process = self.launch.spec.process
-        host_fds = self._own_stdio + self._extra
-        console, files = standard_files(
-            self.kernel, self.terminals, host_fds, process, tty=self.launch.terminal
-        )
-        init = self.maker.make(process, files, make_cwd=True)
-        if console is not None:
-            console.control(init)
-        return Container(self.kernel, self.loop, self.maker, self.terminals, self.interfaces, init)
+        self.container.create(self._own_stdio + self._extra, tty=self.launch.terminal)
 
     def seal(self) -> None:
         """Close what was only needed to get here, and put up the last wall."""
@@ -149,28 +133,6 @@ class Sandbox:
                 os.close(fd)
         self.descriptors.adopt(self.proc_fd, "the sandbox")
         confine.seal(self.descriptors, self.proc_fd, self._host_filter)
-
-
-def apply_sysctls(network: Network, spec: Spec) -> None:
-    """Set what linux.sysctl says of the network; RunscError for a setting that does not exist."""
-    known = set(network.sysctl_names())
-    for name, value in spec.linux.sysctl.items():
-        if not name.startswith("net."):
-            continue
-        # As sysctl(8): a name with slashes already has dots for dots.
-        path = (name if "/" in name else name.replace(".", "/")).encode()
-        if path not in known:
-            raise RunscError(f"linux.sysctl: there is no setting {name!r}")
-        try:
-            network.write_sysctl(path, value.encode(), None)
-        except SysError as error:
-            raise RunscError(f"linux.sysctl: {name}: {reason_of(error)}") from None
-
-
-def names_of(spec: Spec) -> UtsNamespace:
-    """Return the names of the container's machine; Docker gives the domain's as a sysctl."""
-    domainname = spec.domainname or spec.linux.sysctl.get("kernel.domainname", "")
-    return UtsNamespace((spec.hostname or "runsc").encode(), (domainname or "(none)").encode())
 
 
 def handed_descriptors(launch: Launch) -> Descriptors:
@@ -210,10 +172,11 @@ def boot(launch: Launch) -> None:
     codecs.lookup("utf-8")
     sandbox = Sandbox(launch)
     try:
-        container = sandbox.create()
+        sandbox.create()
         server = None
         if launch.control_fd >= 0:
-            server = ControlServer(sandbox.platform, sandbox.log, container, launch.control_fd)
+            containers = Containers(sandbox.machine, launch, sandbox.container)
+            server = ControlServer(sandbox.platform, sandbox.log, containers, launch.control_fd)
         sandbox.seal()
         os.write(launch.ready_fd, CREATED)
         os.close(launch.ready_fd)
@@ -223,9 +186,9 @@ def boot(launch: Launch) -> None:
         sandbox.platform.close()
         raise
     if launch.autostart:
-        container.start(NetworkSettings(), [])
+        sandbox.container.start(NetworkSettings(), [])
     status = run(sandbox)
-    sandbox.terminals.finish()
+    sandbox.container.terminals.finish()
     if server is not None:
         server.close()
     sandbox.platform.close()

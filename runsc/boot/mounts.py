@@ -18,6 +18,7 @@ from sentry.fs.sysfs import SysFilesystem
 from sentry.fs.tmpfs import TmpFilesystem
 from sentry.fs.tty.devpts import DevptsFilesystem, DevptsOptions
 from sentry.kernel.kernel import Kernel
+from sentry.kernel.pid_namespace import PidNamespace
 from sentry.vfs.mount import (
     MNT_NOATIME,
     MNT_NODEV,
@@ -63,38 +64,57 @@ DEV_LINKS: Final = (
 NODE_KINDS: Final = {"c": S_IFCHR, "u": S_IFCHR, "b": S_IFBLK, "p": S_IFIFO}
 
 
-def build_namespace(kernel: Kernel, launch: Launch) -> MountNamespace:
-    """Return the mount namespace that config.json describes; RunscError names the bad field."""
+def build_namespace(pids: PidNamespace, launch: Launch) -> MountNamespace:
+    """Return the mount namespace that config.json describes; RunscError names the bad field.
+
+    Its /proc shows the processes of `pids`.
+    """
     spec = launch.spec
-    layers = Layers(kernel, launch)
-    root = layers.root(launch.root_fd)
-    source = b"none" if launch.config.overlay2 == "none" else b"overlay"
+    layers = Layers(pids.kernel, launch)
+    root = layers.root(launch)
+    source = b"none" if launch.overlay2 == "none" else b"overlay"
     namespace = MountNamespace(root, MNT_RELATIME, source)
-    for index, mount in enumerate(spec.mounts):
-        try:
-            _mount(kernel, launch, layers, namespace, index)
-        except SysError as error:
-            raise RunscError(
-                f"mounts[{index}]: cannot mount {mount.destination!r}: {mount_reason(error)}"
-            ) from None
-    _ensure_proc_and_dev(kernel, namespace, spec)
-    _protect(namespace, spec)
+    try:
+        _mount_all(pids, launch, layers, namespace)
+    except BaseException:
+        namespace.take_down()
+        raise
     if spec.root.readonly:
         namespace.mounts[0].flags |= MNT_READONLY
     return namespace
 
 
+def _mount_all(
+    pids: PidNamespace, launch: Launch, layers: "Layers", namespace: MountNamespace
+) -> None:
+    spec = launch.spec
+    for index, mount in enumerate(spec.mounts):
+        try:
+            _mount(pids, launch, layers, namespace, index)
+        except SysError as error:
+            raise RunscError(
+                f"mounts[{index}]: cannot mount {mount.destination!r}: {mount_reason(error)}"
+            ) from None
+    _ensure_proc_and_dev(pids, namespace, spec)
+    _protect(namespace, spec)
+
+
 class Layers:
-    """Decides which of the host's trees the container changes in memory only (--overlay2)."""
+    """Decides which of the host's trees the container changes in memory only (--overlay2).
+
+    The descriptors of the trees become those of the file systems that it makes.
+    """
 
     def __init__(self, kernel: Kernel, launch: Launch) -> None:
-        self._root_only = launch.config.overlay2 == "root:memory"
+        self._root_only = launch.overlay2 == "root:memory"
         self._memory: MemoryLayers | None = None
-        if launch.config.overlay2 != "none":
+        if launch.overlay2 != "none":
             self._memory = MemoryLayers(kernel.memory_total // 2)
 
-    def root(self, host_fd: int) -> Filesystem:
+    def root(self, launch: Launch) -> Filesystem:
         """Return the file system for the container's root."""
+        host_fd = launch.root_fd
+        launch.root_fd = -1
         if self._memory is None:
             return HostFilesystem(host_fd, is_exclusive=True)
         # Whoever overlays a tree has not got it to himself.
@@ -102,7 +122,9 @@ class Layers:
 
     def bind(self, source: MountSource, flags: int) -> tuple[Filesystem, int]:
         """Return the file system for a bind mount, and the flags to mount it with."""
-        lower = HostFilesystem(source.host_fd, is_exclusive=False)
+        host_fd = source.host_fd
+        source.host_fd = -1
+        lower = HostFilesystem(host_fd, is_exclusive=False)
         if self._memory is None or self._root_only or flags & MNT_READONLY:
             return lower, flags
         if not source.is_directory:
@@ -111,7 +133,7 @@ class Layers:
 
 
 def _mount(
-    kernel: Kernel,
+    pids: PidNamespace,
     launch: Launch,
     layers: Layers,
     namespace: MountNamespace,
@@ -124,12 +146,27 @@ def _mount(
     if mount.is_bind:
         for host in launch.mount_sources:
             if host.index == index:
-                tree, flags = layers.bind(host, flags)
-                namespace.mount_at(target, tree, flags, source)
+                _bind(layers, host, namespace, target, flags, source)
         return
-    filesystem = _make_filesystem(kernel, mount, index)
+    filesystem = _make_filesystem(pids, mount, index)
     if filesystem is not None:
         namespace.mount_at(target, filesystem, flags, source)
+
+
+def _bind(
+    layers: Layers,
+    host: MountSource,
+    namespace: MountNamespace,
+    target: bytes,
+    flags: int,
+    source: bytes,
+) -> None:
+    tree, flags = layers.bind(host, flags)
+    try:
+        namespace.mount_at(target, tree, flags, source)
+    except BaseException:
+        tree.close()
+        raise
 
 
 def mount_reason(error: SysError) -> str:
@@ -147,15 +184,15 @@ def mount_flags(options: list[str]) -> int:
     return flags
 
 
-def _make_filesystem(kernel: Kernel, mount: OciMount, index: int) -> Filesystem | None:
+def _make_filesystem(pids: PidNamespace, mount: OciMount, index: int) -> Filesystem | None:
     """Return a new file system of the mount's type, None where there is nothing to show."""
     kind = mount.kind
     if kind == "proc":
-        return ProcFilesystem(kernel)
+        return ProcFilesystem(pids)
     if kind == "sysfs":
-        return SysFilesystem(kernel)
+        return SysFilesystem(pids.kernel)
     if kind == "devpts":
-        return _devpts(kernel, mount.options, index)
+        return _devpts(pids.kernel, mount.options, index)
     if kind in ("tmpfs", "devtmpfs", "mqueue", "cgroup", "cgroup2"):
         # Queues and control groups inside have no files of their own yet.
         made = _tmpfs(mount.options, index, kind)
@@ -210,18 +247,18 @@ def populate_dev(filesystem: TmpFilesystem) -> None:
         root.symlink(name, target, 0, 0)
 
 
-def _ensure_proc_and_dev(kernel: Kernel, namespace: MountNamespace, spec: Spec) -> None:
+def _ensure_proc_and_dev(pids: PidNamespace, namespace: MountNamespace, spec: Spec) -> None:
     """Give /proc, /dev and /tmp to a container whose bundle does not mention them."""
     mounted = {mount.destination.rstrip("/") for mount in spec.mounts}
     if "/proc" not in mounted:
-        namespace.mount_at(b"/proc", ProcFilesystem(kernel), MNT_RELATIME, b"proc")
+        namespace.mount_at(b"/proc", ProcFilesystem(pids), MNT_RELATIME, b"proc")
     if "/dev" not in mounted:
         devices = TmpFilesystem(b"devtmpfs", mode=0o755)
         populate_dev(devices)
         namespace.mount_at(b"/dev", devices, MNT_RELATIME, b"dev")
         choices = DevptsOptions()
         choices.ptmx_mode = 0o666
-        terminals = DevptsFilesystem(kernel, choices)
+        terminals = DevptsFilesystem(pids.kernel, choices)
         namespace.mount_at(b"/dev/pts", terminals, MNT_RELATIME | MNT_NOSUID, b"devpts")
     _add_devices(namespace, spec)
 

@@ -11,14 +11,12 @@ from sentry.errors import SysError
 from sentry.kernel.exec import credentials_after, is_secure
 from sentry.kernel.fdtable import FdTable
 from sentry.kernel.kernel import Kernel
-from sentry.kernel.namespaces import UtsNamespace
-from sentry.kernel.spawn import NewProcess, spawn
+from sentry.kernel.spawn import ContainerPlace, NewProcess, spawn
 from sentry.kernel.task import Task
 from sentry.loader.program import Loader, Opener, Program
 from sentry.vfs.creds import Credentials
 from sentry.vfs.file import File
 from sentry.vfs.mount import FsContext, VfsPath
-from sentry.vfs.namespace import MountNamespace
 from sentry.vfs.path import resolve
 
 
@@ -59,14 +57,13 @@ class ProcessMaker:
         self,
         kernel: Kernel,
         loader: Loader,
-        namespace: MountNamespace,
-        uts: UtsNamespace,
+        place: ContainerPlace,
         file_limits: tuple[int, int],
     ) -> None:
         self._kernel = kernel
         self._loader = loader
-        self._namespace = namespace
-        self._uts = uts
+        self._place = place
+        self._namespace = place.mounts
         self._file_limits = file_limits
 
     def make(self, process: Process, files: list[File], *, make_cwd: bool) -> Task:
@@ -87,12 +84,13 @@ class ProcessMaker:
             program.creds = new_creds
             program.is_secure = is_secure(creds, new_creds)
             program.stack_limit = limits.soft[RLIMIT_STACK]
+            program.origin = self._place.cgroup.origin
             loaded = self._loader.load(program, opener)
             table = FdTable(limits.soft[RLIMIT_NOFILE])
             for file in files:
                 table.install(file, cloexec=False)
             comm = found.name.rpartition(b"/")[2]
-            new = NewProcess(new_creds, table, context, self._uts, limits, comm)
+            new = NewProcess(new_creds, table, context, limits, comm, self._place)
             return spawn(self._kernel, loaded.thread, loaded.mm, new)
         except SysError as error:
             raise failure(process.args[0], reason_of(error)) from None

@@ -53,11 +53,16 @@ class Console:
 
 
 class Terminals(HostWatcher):
-    """Makes consoles, and follows the window size of the container's own (SIGWINCH)."""
+    """Makes the consoles of a container, and follows the window size of its init's.
 
-    def __init__(self, kernel: Kernel, namespace: MountNamespace) -> None:
+    The first container's is the one that the sandbox leads the session of: for
+    it the host's kernel sends the sandbox SIGWINCH.
+    """
+
+    def __init__(self, kernel: Kernel, namespace: MountNamespace, *, is_first: bool) -> None:
         self._kernel = kernel
         self._namespace = namespace
+        self._is_first = is_first
         self._consoles: list[Console] = []
         self._signal_fd = -1
 
@@ -85,7 +90,8 @@ class Terminals(HostWatcher):
         if is_main:
             if file.path is not None:
                 self._bind_console(file.path)
-            self._watch_size()
+            if self._is_first:
+                self._watch_size()
         return console
 
     def finish(self) -> None:
@@ -93,11 +99,20 @@ class Terminals(HostWatcher):
         for console in self._consoles:
             console.end.flush_within(FLUSH_MS)
 
+    def give_up(self) -> None:
+        """Close the consoles as soon as their output is written: the container has ended."""
+        for console in self._consoles:
+            console.end.give_up()
+
+    def refresh(self) -> None:
+        """Take the sizes of the host's windows over."""
+        for console in self._consoles:
+            console.refresh()
+
     def on_host_ready(self, events: int) -> None:
         """Follow the size of the container's console: the host's kernel sent SIGWINCH."""
         os.read(self._signal_fd, 64)
-        for console in self._consoles:
-            console.refresh()
+        self.refresh()
 
     def _devpts_place(self) -> VfsPath | None:
         try:

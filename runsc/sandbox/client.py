@@ -11,6 +11,7 @@ from runsc.errors import RunscError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from config.jsontext import Json
+    from runsc.sandbox.state import Container
 
 SOCKET_NAME = "control.sock"
 _MAX_FRAME = 1 << 20
@@ -46,9 +47,12 @@ def listen(directory: str) -> int:
 
 
 class Connection:
-    """A connection to the control server of one sandbox."""
+    """A connection to the control server of a container's sandbox."""
 
-    def __init__(self, directory: str) -> None:
+    def __init__(self, container: "Container") -> None:
+        directory = container.control_directory()
+        # The first container of a sandbox needs no name.
+        self._name = container.container_id if container.sandbox else ""
         self._socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
         directory_fd = posix.open(directory, posix.O_PATH | posix.O_CLOEXEC)
         try:
@@ -121,6 +125,8 @@ class Connection:
 
     def ask(self, message: "dict[str, Json]", host_fds: list[int] | None = None) -> Fields:
         """Send a request and return the answer; raise RunscError when it is a refusal."""
+        if self._name:
+            message = {**message, "container": self._name}
         self.send(message, host_fds)
         answer = self.receive()
         if answer is None:
@@ -130,9 +136,9 @@ class Connection:
         return answer
 
 
-def ask(directory: str, message: "dict[str, Json]") -> Fields:
-    """Ask one question on a connection of its own."""
-    connection = Connection(directory)
+def ask(container: "Container", message: "dict[str, Json]") -> Fields:
+    """Ask one question about a container on a connection of its own."""
+    connection = Connection(container)
     try:
         return connection.ask(message)
     finally:

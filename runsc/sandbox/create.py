@@ -19,7 +19,7 @@ from runsc.sandbox import cgroup, client, launch, signals
 from runsc.sandbox.console import Console
 from runsc.sandbox.handover import give_back_network, inode_of, is_of_host
 from runsc.sandbox.hooks import run_hooks, run_hooks_anyway, to_json
-from runsc.sandbox.namespace_owner import check_free, only_holds_namespaces
+from runsc.sandbox.namespace_owner import check_free
 from runsc.sandbox.procfs import start_time
 from runsc.sandbox.state import CREATED, CREATING, Container, make_container, write_atomically
 from runsc.version import SPEC_VERSION
@@ -54,6 +54,10 @@ class Creation:
         """Kill and remove everything that was made."""
         if self.process is not None:
             self.process.kill()
+        if self.container.sandbox:
+            from runsc.sandbox.pod import leave
+
+            leave(self.container)
         give_back_network(self.container)
         if self.console is not None:
             self.console.close_master()
@@ -122,26 +126,30 @@ def _create(config: Config, creation: Creation, bundle: str, options: Options) -
     container.terminal = spec.process.terminal
     container.poststart = to_json(spec.hooks.poststart)
     container.poststop = to_json(spec.hooks.poststop)
-    container.network = _network(config, spec, options)
-    _check_network(container)
+    owner = _sandbox_to_join(config, spec, container.container_id)
+    if owner is None:
+        container.network = _network(config, spec, options)
+        _check_network(container)
+    else:
+        container.sandbox = owner.container_id
 
     handed = launch.new_launch(config, spec, container.container_id)
-    handed.control_fd = client.listen(container.directory)
     handed.ends_with_caller = options.ends_with_caller
-    # With a network, too, the program is started by request: that brings the interfaces.
-    has_network = bool(container.network)
-    handed.autostart = options.autostart and not spec.hooks.poststart and not has_network
     handed.extra_fds = launch.preserved_fds(options.preserve_fds)
-    handed.log_fd = open_debug_log(config, container.container_id, "boot")
-    if has_network:
-        handed.capture_fd = open_capture(config, container.container_id)
+    if owner is None:
+        _hand_sandbox(config, creation, handed, options)
     slave_fd = -1
     if spec.process.terminal:
         process = spec.process
         creation.console = Console(process.console_width, process.console_height)
         slave_fd = creation.console.slave_fd
 
-    creation.process = launch.start_sandbox(handed, slave_fd)
+    if owner is None:
+        creation.process = launch.start_sandbox(handed, slave_fd)
+    else:
+        from runsc.sandbox.pod import Member
+
+        creation.process = Member(config, container, owner, handed, bundle).start(slave_fd)
     _close_handed(handed, options)
     if creation.console is not None:
         creation.console.close_slave()
@@ -170,6 +178,30 @@ def _create(config: Config, creation: Creation, bundle: str, options: Options) -
         write_atomically(options.pid_file, str(container.pid).encode())
 
 
+def _sandbox_to_join(config: Config, spec: Spec, container_id: str) -> Container | None:
+    """Return the container whose sandbox the new one joins, if there is one."""
+    namespace = spec.linux.namespace("network")
+    if namespace is None or not namespace.path:
+        return None
+    # Dear to import, and most containers have a network namespace of their own.
+    from runsc.sandbox.pod import find_sandbox
+
+    return find_sandbox(config, spec, container_id)
+
+
+def _hand_sandbox(config: Config, creation: Creation, handed: Launch, options: Options) -> None:
+    """Add what a sandbox gets besides what its first container does."""
+    container = creation.container
+    has_network = bool(container.network)
+    handed.control_fd = client.listen(container.directory)
+    # With a network, too, the program is started by request: that brings the interfaces.
+    has_hooks = bool(creation.spec.hooks.poststart)
+    handed.autostart = options.autostart and not has_hooks and not has_network
+    handed.log_fd = open_debug_log(config, container.container_id, "boot")
+    if has_network:
+        handed.capture_fd = open_capture(config, container.container_id)
+
+
 def _network(config: Config, spec: Spec, options: Options) -> "dict[str, Json]":
     """Return what `start` has to know of the network namespace; nothing if it may pass it by."""
     namespace = spec.linux.namespace("network")
@@ -179,8 +211,6 @@ def _network(config: Config, spec: Spec, options: Options) -> "dict[str, Json]":
         return {}
     if namespace.path and is_of_host(namespace.path):
         LOG.warning("the network namespace is the host's own: the container has lo alone")
-        return {}
-    if only_holds_namespaces(spec):
         return {}
     hooks = spec.hooks
     has_hooks = hooks.prestart or hooks.create_runtime or hooks.create_container

@@ -1,15 +1,12 @@
 """`exec`: another process in a container.
 
-Each exec has a host process of its own, a stand-in that exits with the guest
-process's status and passes on the signals that it gets; when it is killed,
-its connection drops and the sandbox kills the guest process. It lives in the
-sandbox's pid namespace, so that the host's kernel ends it before the sandbox:
-Docker forgets a container whose init has ended, and an exec that is told later
-with it.
+Each exec has a host process of its own, a stand-in (`stand_in.py`) that exits
+with the guest process's status and passes on the signals that it gets. Living
+in the sandbox's pid namespace it ends before the sandbox: Docker forgets a
+container whose init has ended, and an exec that is told later with it.
 """
 
 import posix
-import select
 from posix import _exit
 
 from config.bundle import BundleError, load_process
@@ -19,13 +16,14 @@ from config.jsontext import loads
 from config.oci import Process, read_process
 from runsc.errors import NotRunningError, RunscError, describe
 from runsc.log import LOG, one_line
-from runsc.sandbox import attributes, hostcalls, signals
+from runsc.sandbox import attributes, signals
 from runsc.sandbox.cgroup import Cgroup
 from runsc.sandbox.client import Connection
 from runsc.sandbox.console import Console, take_as_controlling
 from runsc.sandbox.foreground import SignalPipe, attend
 from runsc.sandbox.launch import close_others, exit_status, null_stdio, preserved_fds
-from runsc.sandbox.procfs import open_process, read_file
+from runsc.sandbox.procfs import read_file
+from runsc.sandbox.stand_in import KILLED, enter_pid_namespace, serve
 from runsc.sandbox.state import (
     CREATED,
     PAUSED,
@@ -40,7 +38,6 @@ if TYPE_CHECKING:
     from config.jsontext import Json
 
 _STARTED = b"\0"
-_KILLED = 128 + signals.SIGKILL
 
 
 class ExecOptions:
@@ -155,7 +152,7 @@ class StandIn:
         # Signals count from here on: the guest process may live before we hear of it.
         self._arrived = SignalPipe(signals.FORWARDED)
         stdio = [slave_fd] if slave_fd >= 0 else [0, 1, 2]
-        self._connection = Connection(self._container.directory)
+        self._connection = Connection(self._container)
         answer = self._connection.ask(
             {"do": "exec", "process": self._document, "tty": slave_fd >= 0},
             stdio + self._extra_fds,
@@ -166,23 +163,9 @@ class StandIn:
 
     def serve(self) -> int:
         """Pass signals on until the guest process ends; return its status."""
-        connection, arrived = self._connection, self._arrived
-        assert connection is not None
-        assert arrived is not None
-        poller = select.poll()
-        poller.register(connection.fileno(), select.POLLIN)
-        poller.register(arrived.read_fd, select.POLLIN)
-        while True:
-            for ready_fd, _ in poller.poll():
-                if ready_fd == arrived.read_fd:
-                    for number in arrived.take():
-                        connection.send({"signal": number})
-                    continue
-                frame = connection.receive()
-                if frame is None:
-                    return _KILLED  # the container is gone, and its processes with it
-                if frame.has("exit"):
-                    return frame.number("exit", 0, 0, 255)
+        assert self._connection is not None
+        assert self._arrived is not None
+        return serve(self._connection, self._arrived)
 
 
 def _fork_stand_in(
@@ -191,7 +174,7 @@ def _fork_stand_in(
     told_read, told_write = posix.pipe2(posix.O_CLOEXEC)
     go_read, go_write = posix.pipe2(posix.O_CLOEXEC)
     slave_fd = console.slave_fd if console is not None else -1
-    _enter_pid_namespace(container)
+    enter_pid_namespace(container)
     try:
         host_pid = posix.fork()
     except OSError:
@@ -232,23 +215,6 @@ def _fork_stand_in(
     return exit_status(posix.waitpid(host_pid, 0)[1])
 
 
-def _enter_pid_namespace(container: Container) -> None:
-    """Have the next child be born in the sandbox's pid namespace (setns(2))."""
-    try:
-        pid_fd = open_process(container.pid, container.started_at)
-    except ProcessLookupError:
-        raise NotRunningError from None
-    try:
-        # A pidfd is sure to mean this process, whatever became of its number.
-        hostcalls.setns(pid_fd, hostcalls.CLONE_NEWPID)
-    except OSError as error:
-        if container.is_alive():
-            raise RunscError(f"cannot join the pid namespace: {describe(error)}") from None
-        raise NotRunningError from None
-    finally:
-        posix.close(pid_fd)
-
-
 class _Kill:
     """Passes signals of the foreground command on to the stand-in."""
 
@@ -274,7 +240,7 @@ def _run_stand_in(
         keep = {told_fd, go_fd, *LOG.descriptors(), *range(3, 3 + options.preserve_fds)}
         close_others(keep | ({slave_fd} if slave_fd >= 0 else set()))
         if posix.read(go_fd, 1) != b"g":
-            _exit(_KILLED)
+            _exit(KILLED)
         posix.close(go_fd)
         stand_in.connect(options, slave_fd)
         # The sandbox has the descriptors now; callers wait for the end of their pipes.

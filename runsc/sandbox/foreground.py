@@ -16,8 +16,8 @@ class SignalPipe:
     """Signals that arrive, as numbers to read and as a descriptor to poll."""
 
     def __init__(self, numbers: tuple[int, ...]) -> None:
-        self.read_fd, self._write_fd = posix.pipe2(posix.O_CLOEXEC | posix.O_NONBLOCK)
-        signals.wake_by(self._write_fd)
+        self.read_fd, self.write_fd = posix.pipe2(posix.O_CLOEXEC | posix.O_NONBLOCK)
+        signals.wake_by(self.write_fd)
         for number in numbers:
             signals.handle(number, signals.ignore)
 

@@ -45,7 +45,7 @@ def _running(config: Config, container_id: str) -> Container:
 
 def _hand_over(container: Container, host_fd: int, port: int) -> Connection:
     """Have the sandbox join a stream to a port; return the connection that tells of its end."""
-    connection = Connection(container.directory)
+    connection = Connection(container)
     try:
         connection.ask({"do": "forward", "port": port}, [host_fd])
     except BaseException:

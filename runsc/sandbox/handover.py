@@ -21,7 +21,7 @@ def ask_to_start(container: Container) -> None:
     from runsc.sandbox.client import Connection, ask
 
     if not container.network:
-        ask(container.directory, {"do": "start"})
+        ask(container, {"do": "start"})
         return
     from runsc.sandbox.network import Entered, take
 
@@ -32,7 +32,7 @@ def ask_to_start(container: Container) -> None:
             "the network namespace is the host's own, whose interfaces cannot be taken from it; "
             "use --network=none"
         )
-    if ask(container.directory, {"do": "state"}).flag("started"):
+    if ask(container, {"do": "state"}).flag("started"):
         raise RunscError("cannot start an already running container")
     give_back_network(container)  # what a start that was killed had taken
     namespace = Entered(path)
@@ -45,7 +45,7 @@ def ask_to_start(container: Container) -> None:
                 from runsc.sandbox.resolver import start_relay
 
                 host_fds.append(start_relay(container))
-        connection = Connection(container.directory)
+        connection = Connection(container)
         try:
             connection.ask({"do": "start", "network": settings.to_json()}, host_fds)
         finally:

@@ -24,8 +24,8 @@ _AT_FDCWD = -100
 _AT_RECURSIVE = 0x8000
 _SIOCSIFFLAGS = 0x8914
 _IFF_UP = 1
-_NAMESPACES_MADE = b"\1"
-_CREATED = b"\0"
+NAMESPACES_MADE_BYTE = b"\1"
+CREATED_BYTE = b"\0"
 _MAX_MESSAGE = 65536
 
 
@@ -42,7 +42,7 @@ class SandboxProcess:
     def wait_for_namespaces(self) -> None:
         """Return when the namespaces exist; raise RunscError with the child's words."""
         first = posix.read(self._ready_fd, 1)
-        if first != _NAMESPACES_MADE:
+        if first != NAMESPACES_MADE_BYTE:
             raise self._failure(first)
 
     def proceed(self) -> None:
@@ -54,7 +54,7 @@ class SandboxProcess:
     def wait_until_created(self) -> None:
         """Return when the sandbox is confined and its program is found; raise RunscError."""
         message = posix.read(self._ready_fd, _MAX_MESSAGE)
-        if message != _CREATED:
+        if message != CREATED_BYTE:
             raise self._failure(message)
         posix.close(self._ready_fd)
         self._ready_fd = -1
@@ -115,13 +115,13 @@ def start_sandbox(launch: Launch, slave_fd: int = -1) -> SandboxProcess:
     host_pid = posix.fork()
     if host_pid == 0:
         _run_child(launch, go_read)
-    _leave_pid_namespace()
+    leave_pid_namespace()
     posix.close(ready_write)
     posix.close(go_read)
     return SandboxProcess(host_pid, ready_read, go_write)
 
 
-def _leave_pid_namespace() -> None:
+def leave_pid_namespace() -> None:
     """Have later children, which are hooks, be born in our own pid namespace again (setns(2))."""
     own_fd = posix.open("/proc/self/ns/pid", posix.O_RDONLY | posix.O_CLOEXEC)
     try:
@@ -186,16 +186,17 @@ def _prepare_child(launch: Launch, go_fd: int) -> None:
     namespace = launch.spec.linux.namespace("network")
     uses_host = launch.config.network == "host"
     if namespace is not None and namespace.path:
-        _join_network(namespace.path)
+        join_network(namespace.path)
     elif namespace is not None or not uses_host:
         # Without --network=host also where there is to be no namespace of its own.
         hostcalls.unshare(hostcalls.CLONE_NEWNET)
         if uses_host:
             _raise_loopback()
-    posix.write(launch.ready_fd, _NAMESPACES_MADE)
+    posix.write(launch.ready_fd, NAMESPACES_MADE_BYTE)
 
 
-def _join_network(path: str) -> None:
+def join_network(path: str) -> None:
+    """Enter a network namespace; RunscError if there is none."""
     try:
         namespace_fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
         try:

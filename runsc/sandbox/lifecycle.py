@@ -5,6 +5,7 @@ import select
 
 from config.flags import Config
 from runsc.errors import ContainerNotFoundError, NotRunningError, RunscError
+from runsc.log import LOG
 from runsc.sandbox import signals
 from runsc.sandbox.procfs import open_process
 from runsc.sandbox.state import (
@@ -64,17 +65,20 @@ def kill(config: Config, container_id: str, signal_text: str, *, everyone: bool)
     container = load_container(config.root, container_id)
     if not container.is_alive():
         if everyone:
+            _signal_the_rest(container, number)
             return  # containerd sends this after every end, and a failure would be shown
         raise NotRunningError
-    if number == signals.SIGKILL:
+    if number == signals.SIGKILL and not container.sandbox:
         # Death of the sandbox is death of the container, whatever state it is in.
         if not kill_process(container) and not everyone:
             raise NotRunningError
         return
     from runsc.sandbox.client import ControlError, ask
 
+    if number == signals.SIGKILL and container.sandbox:
+        everyone = True
     try:
-        ask(container.directory, {"do": "signal", "signal": number, "all": everyone})
+        ask(container, {"do": "signal", "signal": number, "all": everyone})
     except ControlError:
         if container.is_alive():
             raise
@@ -82,8 +86,23 @@ def kill(config: Config, container_id: str, signal_text: str, *, everyone: bool)
             raise NotRunningError from None
 
 
+def _signal_the_rest(container: Container, number: int) -> None:
+    """Signal what is left of a container in the sandbox of another, whose init has ended.
+
+    It may have shared the pid namespace of another container.
+    """
+    if not container.sandbox:
+        return
+    from runsc.sandbox.client import ask
+
+    try:
+        ask(container, {"do": "signal", "signal": number, "all": True})
+    except RunscError as error:
+        LOG.debug(f"nothing is left: {error}")
+
+
 def kill_process(container: Container) -> bool:
-    """Kill the sandbox process; return False when it was dead already."""
+    """Kill the process that the pid file names; return False when it was dead already."""
     if not container.pid:
         return False
     try:
@@ -142,6 +161,10 @@ def delete(config: Config, container_id: str, *, force: bool) -> None:
 def remove(container: Container) -> None:
     """Remove what is left of a container whose lock the caller holds."""
     _kill_and_wait(container)
+    if container.sandbox:
+        from runsc.sandbox.pod import leave
+
+        leave(container)
     if container.takeover:
         from runsc.sandbox.handover import give_back_network
 

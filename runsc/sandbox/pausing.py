@@ -31,7 +31,7 @@ def pause(config: Config, container_id: str) -> None:
         _freeze(container)
     except RunscError:
         if container.is_alive():
-            ask(container.directory, {"do": "resume"})
+            ask(container, {"do": "resume"})
         container.phase = phase
         container.save()
         raise
@@ -40,7 +40,7 @@ def pause(config: Config, container_id: str) -> None:
 
 def _freeze(container: Container) -> None:
     deadline = time.monotonic() + _PAUSE_WAIT_S
-    while ask(container.directory, {"do": "pause"}).number("running", 0, 0, 1 << 30):
+    while ask(container, {"do": "pause"}).number("running", 0, 0, 1 << 30):
         if time.monotonic() >= deadline:
             raise RunscError("the container cannot be paused: a thread of it does not stop")
         time.sleep(_LOOK_AGAIN_S)
@@ -52,7 +52,7 @@ def resume(config: Config, container_id: str) -> None:
     if container.status() != PAUSED:
         # Callers resume what died while it was paused, and do not mind.
         raise RunscError("container not paused")
-    answer = ask(container.directory, {"do": "resume"})
+    answer = ask(container, {"do": "resume"})
     container.phase = RUNNING if answer.flag("started") else CREATED
     container.save()
     container.unlock()

@@ -71,7 +71,7 @@ def _run(creation: Creation, options: RunOptions) -> int:
     process = creation.process
     assert process is not None
     try:
-        if container.poststart or container.network:
+        if container.poststart or container.network or container.sandbox:
             start_locked(container)
         else:
             container.phase = RUNNING
@@ -102,6 +102,6 @@ class _Forwarder:
     def forward(self, number: int) -> None:
         """Send one signal; a container that is ending cannot take it any more."""
         try:
-            ask(self._container.directory, {"do": "signal", "signal": number, "all": False})
+            ask(self._container, {"do": "signal", "signal": number, "all": False})
         except RunscError as error:
             LOG.debug(f"signal {number}: {error}")

@@ -7,6 +7,7 @@ from config.flags import Config
 from config.jsontext import dumps
 from runsc.errors import NotRunningError, RunscError
 from runsc.log import LOG
+from runsc.sandbox.namespace_owner import others
 from runsc.sandbox.procfs import read_file
 from runsc.sandbox.state import STOPPED, Container, container_ids, load_container
 
@@ -65,7 +66,7 @@ def ps_text(config: Config, container_id: str, style: str) -> str:
     if container.status() != STOPPED:
         from runsc.sandbox.client import ask
 
-        answer = ask(container.directory, {"do": "ps"})
+        answer = ask(container, {"do": "ps"})
         rows.extend(_row(item) for item in answer.objects("guest"))
     return table(rows)
 
@@ -77,7 +78,7 @@ def network_text(config: Config, container_id: str) -> str:
     container = load_container(config.root, container_id)
     if container.status() == STOPPED:
         raise NotRunningError
-    return ask(container.directory, {"do": "network"}).text("text", "")
+    return ask(container, {"do": "network"}).text("text", "")
 
 
 def _row(item: Fields) -> list[str]:
@@ -91,14 +92,24 @@ def _host_pids(container: Container) -> list[int]:
         return []
     found = {container.pid}
     _add_descendants(container.pid, found)
-    if container.cgroups:
-        # The stand-ins of exec are no descendants of the sandbox.
-        try:
-            text = read_file(f"{container.cgroups[0]}/cgroup.procs")
-            found.update(int(line) for line in text.split())
-        except OSError as error:
-            LOG.debug(f"{container.cgroups[0]}: {error}")
+    # The stand-ins of exec are no descendants of the sandbox.
+    found |= _cgroup_members(container)
+    if not container.sandbox:
+        for other in others(container.root, container.container_id):
+            if other.sandbox == container.container_id:
+                found -= _cgroup_members(other) | {other.pid}
     return sorted(found)
+
+
+def _cgroup_members(container: Container) -> set[int]:
+    if not container.cgroups:
+        return set()
+    try:
+        text = read_file(f"{container.cgroups[0]}/cgroup.procs")
+    except OSError as error:
+        LOG.debug(f"{container.cgroups[0]}: {error}")
+        return set()
+    return {int(line) for line in text.split()}
 
 
 def _add_descendants(host_pid: int, found: set[int]) -> None:

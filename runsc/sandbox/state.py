@@ -36,7 +36,9 @@ class Container:
         self.root = root
         self.container_id = container_id
         self.directory = f"{root}/{container_id}"
-        self.pid = 0  # of the sandbox process, on the host
+        # The container whose sandbox this one has joined; "": it has one of its own.
+        self.sandbox = ""
+        self.pid = 0  # on the host: of the sandbox process, or of the one that stands for us there
         self.started_at = 0  # its start time, from procfs
         self.phase = CREATING  # how far the runtime came, whatever became of the process
         self.bundle = ""
@@ -60,8 +62,12 @@ class Container:
             return CREATING
         return STOPPED
 
+    def control_directory(self) -> str:
+        """Return the state directory with the control socket of the sandbox."""
+        return f"{self.root}/{self.sandbox}" if self.sandbox else self.directory
+
     def is_alive(self) -> bool:
-        """Say whether the sandbox process lives."""
+        """Say whether the process that the pid file names lives."""
         return self.pid != 0 and start_time(self.pid) == self.started_at
 
     def describe(self) -> "dict[str, Json]":
@@ -82,6 +88,7 @@ class Container:
     def save(self) -> None:
         """Write the record, whole or not at all."""
         record: dict[str, Json] = {
+            "sandbox": self.sandbox,
             "pid": self.pid,
             "startedAt": self.started_at,
             "phase": self.phase,
@@ -103,6 +110,7 @@ class Container:
         """Read the record; leave the defaults when creation has not come that far."""
         try:
             fields = Fields(loads(read_file(f"{self.directory}/{_STATE}")), "")
+            self.sandbox = fields.text("sandbox", "")
             self.pid = fields.number("pid", 0, 0, 1 << 30)
             self.started_at = fields.number("startedAt", 0, 0, 1 << 62)
             self.phase = fields.text("phase")

@@ -67,6 +67,16 @@ class TmpFilesystem(Filesystem):
     def root(self) -> Inode:
         return self._root
 
+    def close(self) -> None:
+        order = [self._root]
+        for directory in order:
+            for child in directory.children.values():
+                if child.mode() & S_IFMT == S_IFDIR:
+                    order.append(child)
+                else:
+                    child.nlink = 0
+                    child.forget_if_unused()
+
     def new_number(self) -> int:
         """Return an inode number; SysError(ENOSPC) when there are too many inodes."""
         if self.inodes >= MAX_INODES:

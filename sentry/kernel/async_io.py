@@ -70,16 +70,19 @@ class AsyncNotice(Waiter):
 
 def send_to_owner(kernel: Kernel, owner: FileOwner, info: SignalInfo) -> None:
     """Send a signal to the thread, process or group that owns a file, if that is allowed."""
+    pids = kernel.pid_namespaces.get(owner.pid_namespace)
+    if pids is None:
+        return  # its container has ended
     if owner.kind == F_OWNER_TID:
-        task = kernel.tasks.get(owner.number)
+        task = pids.tasks.get(owner.number)
         if task is not None and _may_signal(owner, task.group):
             send_to_task(task, info)
         return
     if owner.kind == F_OWNER_PID:
-        group = kernel.groups.get(owner.number)
+        group = pids.groups.get(owner.number)
         groups = [] if group is None else [group]
     else:
-        members = kernel.process_groups.get(owner.number)
+        members = pids.process_groups.get(owner.number)
         groups = [] if members is None else list(members.members)
     for group in groups:
         if _may_signal(owner, group):

@@ -87,7 +87,8 @@ def clone(task: Task, request: CloneRequest) -> int:
     if task.group.is_exiting:
         raise SysError(EAGAIN)
     kernel = task.kernel
-    tid = kernel.new_pid()
+    pids = task.group.pids
+    tid = pids.new_pid()
     same_group = bool(flags & CLONE_THREAD)
     thread = task.thread.clone(share_memory=bool(flags & CLONE_VM), same_group=same_group)
     if request.stack or flags & CLONE_SETTLS:
@@ -97,7 +98,7 @@ def clone(task: Task, request: CloneRequest) -> int:
     _share_or_copy(task, child, flags)
     if same_group:
         task.group.tasks.append(child)
-    kernel.tasks[tid] = child
+    pids.tasks[tid] = child
     kernel.fork_count += 1
 
     if flags & CLONE_CHILD_CLEARTID:
@@ -162,7 +163,7 @@ def _new_group(task: Task, request: CloneRequest, pid: int) -> ThreadGroup:
         if flags & CLONE_CLEAR_SIGHAND:
             handlers.reset_for_exec()
     parent = old.parent if flags & CLONE_PARENT else old
-    group = ThreadGroup(pid, parent, handlers)
+    group = ThreadGroup(old.pids, pid, parent, handlers)
     group.exit_signal = old.exit_signal if flags & CLONE_PARENT else request.exit_signal
     group.limits = old.limits.copy()
     group.oom_score_adj = old.oom_score_adj
@@ -173,12 +174,14 @@ def _new_group(task: Task, request: CloneRequest, pid: int) -> ThreadGroup:
         group.process_group = old.process_group
         old.process_group.members.add(group)
         group.terminal = old.terminal
-    task.kernel.groups[pid] = group
+    old.pids.groups[pid] = group
+    if old.cgroup is not None:
+        old.cgroup.add(group)
     return group
 
 
 def _share_or_copy(task: Task, child: Task, flags: int) -> None:
-    """Give the child descriptors, directories and names."""
+    """Give the child descriptors, directories, names and mounts."""
     if flags & CLONE_FILES:
         task.fds.users += 1
         child.fds = task.fds
@@ -191,6 +194,7 @@ def _share_or_copy(task: Task, child: Task, flags: int) -> None:
         child.fs = task.fs.copy()
     uts = task.uts
     child.uts = UtsNamespace(uts.hostname, uts.domainname) if flags & CLONE_NEWUTS else uts
+    child.mounts = task.mounts
 
 
 def _write_tid(task: Task, wanted: int, address: int, tid: int) -> None:

@@ -112,8 +112,8 @@ def _end_siblings(task: Task) -> None:
         if other is not task:
             exit.end_for_exec(other)
     if task.tid != group.pid:
-        kernel = task.kernel
-        del kernel.tasks[task.tid]
+        tasks = group.pids.tasks
+        del tasks[task.tid]
         task.tid = group.pid
-        kernel.tasks[task.tid] = task
+        tasks[task.tid] = task
     group.leader = task

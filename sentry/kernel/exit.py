@@ -145,7 +145,7 @@ def _end_task(task: Task, status: int) -> None:
         _end_of_group(kernel, group, task)
         return
     if not task.is_leader():
-        del kernel.tasks[task.tid]
+        del group.pids.tasks[task.tid]
     retarget(task, ALL_SIGNALS)
     if group.stop_pending:
         check_stop_complete(group)
@@ -200,11 +200,11 @@ def _end_of_group(kernel: Kernel, group: ThreadGroup, last: Task) -> None:
     jobs.give_up_terminal(group, is_ending=True)
     if group.leader is not last and group.leader is not None:
         # What wait(2) and /proc show is the leader's; it may be gone for long.
-        kernel.tasks.pop(last.tid, None)
-    if group is kernel.init:
+        group.pids.tasks.pop(last.tid, None)
+    if group is group.pids.init:
         _end_of_init(kernel, group)
         return
-    if not kernel.is_finished:
+    if not group.pids.has_ended:
         _give_children_away(kernel, group)
         jobs.hang_up_orphans(group, group.parent, leaves=True)
     group.end_queue.notify(POLLIN)
@@ -222,13 +222,24 @@ def _drop_timers(kernel: Kernel, group: ThreadGroup) -> None:
 
 
 def _end_of_init(kernel: Kernel, init: ThreadGroup) -> None:
-    """End the sandbox: every other process is killed (pid_namespaces(7))."""
-    kernel.is_finished = True
-    kernel.exit_status = init.exit_status
-    for group in list(kernel.groups.values()):
+    """End a container: every other process is killed (pid_namespaces(7)).
+
+    The first container's end is that of the sandbox.
+    """
+    pids = init.pids
+    pids.has_ended = True
+    if pids is kernel.pids:
+        kernel.is_finished = True
+        kernel.exit_status = init.exit_status
+    for group in list(pids.groups.values()):
         if group is not init and not group.is_zombie:
             end_group(group, SIGKILL)
     init.end_queue.notify(POLLIN)
+    if pids is not kernel.pids:
+        # Nobody is left to wait for any of them.
+        for group in list(pids.groups.values()):
+            reap(kernel, group)
+        kernel.forget_pid_namespace(pids)
 
 
 def _find_reaper(kernel: Kernel, group: ThreadGroup) -> ThreadGroup | None:
@@ -238,7 +249,7 @@ def _find_reaper(kernel: Kernel, group: ThreadGroup) -> ThreadGroup | None:
         if ancestor.is_subreaper and not ancestor.is_zombie:
             return ancestor
         ancestor = ancestor.parent
-    return kernel.init
+    return group.pids.init
 
 
 def _give_children_away(kernel: Kernel, group: ThreadGroup) -> None:
@@ -313,6 +324,8 @@ def reap(kernel: Kernel, group: ThreadGroup) -> None:
         parent.children.discard(group)
         parent.children_user_ns += group.user_ns + group.children_user_ns
         parent.children_system_ns += group.system_ns + group.children_system_ns
-    kernel.groups.pop(group.pid, None)
-    kernel.tasks.pop(group.pid, None)
-    jobs.leave_process_group(kernel, group)
+    group.pids.groups.pop(group.pid, None)
+    group.pids.tasks.pop(group.pid, None)
+    if group.cgroup is not None:
+        group.cgroup.remove(group)
+    jobs.leave_process_group(group)

@@ -3,7 +3,7 @@
 from sentry.abi.errno import EACCES, EIO, EPERM, ESRCH
 from sentry.abi.signal import SIG_DFL, SIG_IGN, SIGCONT, SIGHUP, SIGTTIN
 from sentry.errors import SysError
-from sentry.kernel.kernel import Kernel
+from sentry.kernel.pid_namespace import PidNamespace
 from sentry.kernel.signal import (
     kernel_info,
     send_to_group,
@@ -14,20 +14,20 @@ from sentry.kernel.task import Task
 from sentry.kernel.thread_group import ProcessGroup, Session, Terminal, ThreadGroup
 
 
-def new_session(kernel: Kernel, group: ThreadGroup) -> Session:
+def new_session(group: ThreadGroup) -> Session:
     """Make the process the leader of a new session and process group of its own."""
-    leave_process_group(kernel, group)
+    leave_process_group(group)
     group.terminal = None
     session = Session(group.pid)
-    kernel.sessions[group.pid] = session
-    enter_process_group(group, new_process_group(kernel, group.pid, session))
+    group.pids.sessions[group.pid] = session
+    enter_process_group(group, new_process_group(group.pids, group.pid, session))
     return session
 
 
-def new_process_group(kernel: Kernel, pgid: int, session: Session) -> ProcessGroup:
+def new_process_group(pids: PidNamespace, pgid: int, session: Session) -> ProcessGroup:
     """Return a new, empty process group."""
     process_group = ProcessGroup(pgid, session)
-    kernel.process_groups[pgid] = process_group
+    pids.process_groups[pgid] = process_group
     return process_group
 
 
@@ -37,7 +37,7 @@ def enter_process_group(group: ThreadGroup, process_group: ProcessGroup) -> None
     process_group.members.add(group)
 
 
-def leave_process_group(kernel: Kernel, group: ThreadGroup) -> None:
+def leave_process_group(group: ThreadGroup) -> None:
     """Take a process out of its process group; the last to leave ends group and session."""
     process_group = group.process_group
     if process_group is None:
@@ -46,14 +46,14 @@ def leave_process_group(kernel: Kernel, group: ThreadGroup) -> None:
     process_group.members.discard(group)
     if process_group.members:
         return
-    kernel.process_groups.pop(process_group.pgid, None)
+    group.pids.process_groups.pop(process_group.pgid, None)
     session = process_group.session
     session.groups.discard(process_group)
     if not session.groups:
-        kernel.sessions.pop(session.sid, None)
+        group.pids.sessions.pop(session.sid, None)
 
 
-def set_process_group(kernel: Kernel, caller: ThreadGroup, target: ThreadGroup, pgid: int) -> None:
+def set_process_group(caller: ThreadGroup, target: ThreadGroup, pgid: int) -> None:
     """Do setpgid(2): move `target`, which is the caller or its child, to `pgid`."""
     if target.parent is caller:
         if target.session() is not caller.session():
@@ -65,16 +65,16 @@ def set_process_group(kernel: Kernel, caller: ThreadGroup, target: ThreadGroup, 
     session = target.session()
     if session.sid == target.pid:
         raise SysError(EPERM)
-    process_group = kernel.process_groups.get(pgid)
+    process_group = target.pids.process_groups.get(pgid)
     if process_group is None:
         if pgid != target.pid:
             raise SysError(EPERM)
-        process_group = new_process_group(kernel, pgid, session)
+        process_group = new_process_group(target.pids, pgid, session)
     elif process_group.session is not session:
         raise SysError(EPERM)
     if target.process_group is process_group:
         return
-    leave_process_group(kernel, target)
+    leave_process_group(target)
     enter_process_group(target, process_group)
 
 

@@ -4,20 +4,17 @@ from collections import deque
 
 from mypy_extensions import mypyc_attr
 
-from sentry.abi.errno import EAGAIN
-from sentry.errors import SysError
 from sentry.kernel.futex import FutexTable
+from sentry.kernel.namespaces import NUMBERS
 from sentry.kernel.network import Network
+from sentry.kernel.pid_namespace import PidNamespace
 from sentry.kernel.task import Task
-from sentry.kernel.thread_group import ProcessGroup, Session, ThreadGroup
+from sentry.kernel.thread_group import ThreadGroup
 from sentry.kernel.timer import TimerQueue
 from sentry.log import Log
 from sentry.platform import hosttime
 from sentry.platform.hostinfo import random_bytes
 from sentry.platform.interface import Platform
-from sentry.vfs.namespace import MountNamespace
-
-PID_MAX = 4_194_304  # pid numbers wrap there (proc_sys_kernel(5)): PID_MAX_LIMIT
 
 
 class Clock:
@@ -48,46 +45,49 @@ class Kernel:
         self.loader: KernelPart | None = None
         self.timers = TimerQueue()
         self.futexes = FutexTable()
-        self.tasks: dict[int, Task] = {}  # by tid, the living and leaders that are zombies
-        self.groups: dict[int, ThreadGroup] = {}  # by pid, zombies too
-        self.process_groups: dict[int, ProcessGroup] = {}
-        self.sessions: dict[int, Session] = {}
-        self.init: ThreadGroup | None = None
+        self.pid_namespaces: dict[int, PidNamespace] = {}  # by number
+        # Of the first container: the end of its init is the end of the kernel.
+        self.pids = self.new_pid_namespace()
         self.current: Task | None = None  # whose call is being handled
-        self.mounts: MountNamespace | None = None
         self.network: Network | None = None
         self.cpuinfo = b""  # the text of /proc/cpuinfo
         self.cpus = 1  # how many processors the guest sees
         self.memory_total = 1 << 30  # bytes of memory the guest sees
         self.ready: deque[Task] = deque()
-        self.last_pid = 0
         self.max_tasks = 30000
-        self.is_finished = False  # init is gone: the loop ends
-        self.exit_status = 0  # of init, as wait(2) reports it
+        self.is_finished = False  # the first init is gone: the loop ends
+        self.exit_status = 0  # of that init, as wait(2) reports it
         self.fork_count = 0
         self.logged_calls: set[int] = set()  # numbers without a handler that were logged
 
     def has_finished(self) -> bool:
-        """Return whether init is gone, which ends the loop."""
+        """Return whether the first init is gone, which ends the loop."""
         return self.is_finished
 
-    def new_pid(self) -> int:
-        """Return a number that no task, group or session has; SysError(EAGAIN) if none is left."""
-        if len(self.tasks) >= self.max_tasks:
-            raise SysError(EAGAIN)
-        pid = self.last_pid
-        while True:
-            pid += 1
-            if pid >= PID_MAX:
-                pid = 300  # RESERVED_PIDS, linux/pid.c
-            if (
-                pid not in self.tasks
-                and pid not in self.groups
-                and pid not in self.process_groups
-                and pid not in self.sessions
-            ):
-                self.last_pid = pid
-                return pid
+    def new_pid_namespace(self) -> PidNamespace:
+        """Return a pid namespace without processes."""
+        pids = PidNamespace(self, NUMBERS.next())
+        self.pid_namespaces[pids.number] = pids
+        return pids
+
+    def forget_pid_namespace(self, pids: PidNamespace) -> None:
+        """Forget a namespace whose init has ended."""
+        self.pid_namespaces.pop(pids.number, None)
+
+    def task_count(self) -> int:
+        """Return how many tasks there are in all namespaces."""
+        count = 0
+        for pids in self.pid_namespaces.values():
+            count += len(pids.tasks)
+        return count
+
+    def all_tasks(self) -> list[Task]:
+        """Return the tasks of all namespaces."""
+        return [task for pids in self.pid_namespaces.values() for task in pids.tasks.values()]
+
+    def all_groups(self) -> list[ThreadGroup]:
+        """Return the processes of all namespaces, zombies too."""
+        return [group for pids in self.pid_namespaces.values() for group in pids.groups.values()]
 
     def cpu_times(self, group: ThreadGroup) -> tuple[int, int]:
         """Return user and system time of a process in nanoseconds."""
@@ -103,7 +103,7 @@ class Kernel:
     def busy_ns(self) -> int:
         """Return the processor time that all living processes have used."""
         total = 0
-        for group in self.groups.values():
+        for group in self.all_groups():
             user_ns, system_ns = self.cpu_times(group)
             total += user_ns + system_ns
         return total

@@ -17,7 +17,7 @@ def refuse_if_running(task: Task, inode: Inode) -> None:
     if not mode & _EXECUTABLE or mode & S_IFMT != S_IFREG:
         return
     key = inode.key()
-    for group in task.kernel.groups.values():
+    for group in task.kernel.all_groups():
         if group.tasks:
             place = group.tasks[0].mm.executable
             program = None if place is None else place.dentry.inode

@@ -6,17 +6,32 @@ from sentry.abi.poll import POLLIN
 from sentry.errors import SysError
 from sentry.kernel import jobs
 from sentry.kernel.address_space import AddressSpace
+from sentry.kernel.control_group import ControlGroup
 from sentry.kernel.fdtable import FdTable
 from sentry.kernel.kernel import Kernel
 from sentry.kernel.limits import Limits
 from sentry.kernel.namespaces import UtsNamespace
+from sentry.kernel.pid_namespace import PidNamespace
 from sentry.kernel.signal import SignalHandlers
 from sentry.kernel.task import Task
 from sentry.kernel.thread_group import ThreadGroup
 from sentry.platform.interface import GuestThread
 from sentry.vfs.creds import Credentials
 from sentry.vfs.mount import FsContext
+from sentry.vfs.namespace import MountNamespace
 from sentry.waitqueue import Waiter
+
+
+class ContainerPlace:
+    """What the processes of one container have in common."""
+
+    def __init__(
+        self, pids: PidNamespace, cgroup: ControlGroup, mounts: MountNamespace, uts: UtsNamespace
+    ) -> None:
+        self.pids = pids
+        self.cgroup = cgroup
+        self.mounts = mounts
+        self.uts = uts
 
 
 class NewProcess:
@@ -27,14 +42,14 @@ class NewProcess:
         creds: Credentials,
         fds: FdTable,
         fs: FsContext,
-        uts: UtsNamespace,
         limits: Limits,
         comm: bytes,
+        place: ContainerPlace,
     ) -> None:
+        self.place = place
         self.creds = creds
         self.fds = fds
         self.fs = fs
-        self.uts = uts
         self.limits = limits
         self.comm = comm
 
@@ -42,15 +57,17 @@ class NewProcess:
 def spawn(kernel: Kernel, thread: GuestThread, mm: AddressSpace, new: NewProcess) -> Task:
     """Return the only task of a new process, leader of a session of its own, not running yet.
 
-    The first one is init.  The others have no parent: their end is told to
-    who watches them (`watch_exit`).  SysError(EAGAIN) if there are too many.
+    The first one of a pid namespace is its init.  The others have no parent: their end is told to
+    who watches them (ExitWatcher).  SysError(EAGAIN) if there are too many.
     """
+    place = new.place
+    pids = place.pids
     try:
-        pid = kernel.new_pid()
+        pid = pids.new_pid()
     except SysError:
         thread.kill()
         raise
-    group = ThreadGroup(pid, None, SignalHandlers())
+    group = ThreadGroup(pids, pid, None, SignalHandlers())
     group.limits = new.limits
     group.start_ns = kernel.clock.monotonic_ns()
     group.has_executed = True
@@ -59,16 +76,18 @@ def spawn(kernel: Kernel, thread: GuestThread, mm: AddressSpace, new: NewProcess
     task.creds = new.creds
     task.fds = new.fds
     task.fs = new.fs
-    task.uts = new.uts
+    task.uts = place.uts
+    task.mounts = place.mounts
     task.comm = new.comm[:15]
     group.leader = task
     group.tasks.append(task)
-    kernel.tasks[pid] = task
-    kernel.groups[pid] = group
-    jobs.new_session(kernel, group)
+    pids.tasks[pid] = task
+    pids.groups[pid] = group
+    place.cgroup.add(group)
+    jobs.new_session(group)
     kernel.fork_count += 1
-    if kernel.init is None:
-        kernel.init = group
+    if pids.init is None:
+        pids.init = group
     return task
 
 

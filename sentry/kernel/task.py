@@ -13,6 +13,7 @@ from sentry.vfs.caller import Caller
 from sentry.vfs.creds import Credentials
 from sentry.vfs.file import File
 from sentry.vfs.mount import FsContext
+from sentry.vfs.namespace import MountNamespace
 from sentry.waitqueue import WaitEntry, Waiter
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class Task(Caller, Waiter):
         self._fds: FdTable | None = None
         self._fs: FsContext | None = None
         self._uts: UtsNamespace | None = None
+        self.mounts: MountNamespace | None = None  # only tests have none
         # Signals.
         self.signal_mask = 0
         self.awaited = 0  # blocked but for the time of a sigtimedwait(2), which takes them

@@ -9,6 +9,8 @@ from sentry.kernel.signal import PendingSignals, SignalHandlers
 from sentry.waitqueue import WaitQueue
 
 if TYPE_CHECKING:
+    from sentry.kernel.control_group import ControlGroup
+    from sentry.kernel.pid_namespace import PidNamespace
     from sentry.kernel.task import Task
     from sentry.kernel.timer import Timer
 
@@ -47,8 +49,16 @@ class ProcessGroup:
 class ThreadGroup:
     """A process: tasks with one pid, one set of signal actions, one parent."""
 
-    def __init__(self, pid: int, parent: "ThreadGroup | None", handlers: SignalHandlers) -> None:
-        self.pid = pid
+    def __init__(
+        self,
+        pids: "PidNamespace",
+        pid: int,
+        parent: "ThreadGroup | None",
+        handlers: SignalHandlers,
+    ) -> None:
+        self.pids = pids
+        self.pid = pid  # in that namespace
+        self.cgroup: ControlGroup | None = None  # its container's; only tests have none
         self.parent = parent
         self.children: set[ThreadGroup] = set()
         self.tasks: list[Task] = []  # the living ones

@@ -52,7 +52,7 @@ def find_event(
     unless WNOWAIT is among the options.
     """
     if kind == P_PID:
-        child = kernel.groups.get(number)
+        child = group.pids.groups.get(number)
         if child is None or child.parent is not group:
             return False, None
         if not is_wanted(child, kind, number, options):

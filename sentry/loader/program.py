@@ -74,6 +74,7 @@ class Program:
         self.creds = Credentials()  # after the execve(2), for the auxiliary vector
         self.is_secure = False
         self.stack_limit = 8 << 20
+        self.origin = 0  # of the platform's: what its host process is a copy of
 
 
 class Loaded:
@@ -158,7 +159,7 @@ class Loader(KernelPart):
         calls.append((SYS_MMAP, top - size, size, prot, flags, -1, 0))
 
         layout = _layout(image, bias, stack)
-        thread = self._platform.load(calls, layout)
+        thread = self._platform.load(calls, layout, program.origin)
         try:
             return self._finish(program, thread, stack, contents, zeroes, image, interpreter, entry)
         except SysError as error:

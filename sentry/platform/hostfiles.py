@@ -84,9 +84,20 @@ _OPEN_FLAGS: Final = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 _LIST_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
-def clear_umask() -> None:
-    """Make host files get exactly the modes that are asked for."""
-    os.umask(0)
+class Umask:
+    """Of this process; it must not meddle with the modes that guests ask for."""
+
+    def __init__(self) -> None:
+        self._is_clear = False
+
+    def clear(self) -> None:
+        """Make host files get exactly the modes that are asked for."""
+        if not self._is_clear:
+            os.umask(0)
+            self._is_clear = True  # the confined sandbox may not make the call any more
+
+
+UMASK: Final = Umask()
 
 
 def open_directory(path: bytes) -> int:

@@ -287,13 +287,26 @@ class Platform(ABC):
         self.thread: GuestThread | None = None
 
     @abstractmethod
-    def load(self, calls: list[HostCall], layout: MemoryLayout) -> GuestThread:
+    def load(self, calls: list[HostCall], layout: MemoryLayout, origin: int = 0) -> GuestThread:
         """Return a stopped thread in a fresh address space, in which `calls` were run.
+
+        It is born in the control groups of the host that `origin` is in (`make_origin`).
 
         The address space has nothing but the vDSO (`vdso_address`) before.
         SysError(errno) with the first call that failed; nothing is left then.
         The caller writes the stack through `memory` and sets the registers.
         """
+
+    def make_origin(self) -> int:
+        """Return what threads can be loaded from instead of 0, the platform's own.
+
+        It is the pid of a host process, in the namespace of this one, which
+        somebody else may move into control groups.
+        """
+        return 0
+
+    def drop_origin(self, origin: int) -> None:
+        """End what `make_origin` returned."""
 
     @abstractmethod
     def vdso_address(self) -> int:

@@ -50,13 +50,25 @@ _KEPT: Final = (
 )
 
 
+NO_UCRED: Final = (0, 65534, 65534, 0)
+
+
+def pack_ucred_for(task: Task, ucred: tuple[int, int, int, int]) -> bytes:
+    """Return a struct ucred as `task` sees it: the pid is 0 if its own namespace has no such."""
+    pid, uid, gid, namespace = ucred
+    if namespace != task.group.pids.number:
+        pid = 0
+    return abi.pack_ucred(pid, uid & 0xFFFF_FFFF, gid & 0xFFFF_FFFF)
+
+
 class Message:
     """Bytes in flight with what comes along: descriptors, credentials, the sender's address."""
 
     def __init__(self, data: bytes) -> None:
         self.data = data
         self.rights: list[File] = []
-        self.ucred: tuple[int, int, int] = (0, 65534, 65534)
+        # pid, uid, gid, and the number of the namespace that the pid is of.
+        self.ucred: tuple[int, int, int, int] = NO_UCRED
         self.address = b""  # the whole struct sockaddr of the sender
         self.flags = 0  # MSG_TRUNC, MSG_EOR, as recvmsg(2) reports
         self.was_peeked = False  # by a reader with SO_PEEK_OFF

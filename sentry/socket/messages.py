@@ -7,7 +7,7 @@ from sentry.abi import socket as abi
 from sentry.abi.errno import EINVAL, ENOBUFS, EPERM
 from sentry.errors import SysError
 from sentry.kernel.task import Task
-from sentry.socket.base import Message, Socket
+from sentry.socket.base import Message, Socket, pack_ucred_for
 from sentry.socket.in_flight import IN_FLIGHT
 from sentry.vfs.file import File
 
@@ -49,7 +49,7 @@ def read_control(task: Task, header: abi.MsgHdr, message: Message) -> None:
         message.rights = files
 
 
-def _checked_ucred(task: Task, data: bytes) -> tuple[int, int, int]:
+def _checked_ucred(task: Task, data: bytes) -> tuple[int, int, int, int]:
     """Return credentials that a task says are its own (scm_check_creds, net/core/scm.c)."""
     if len(data) != abi.UCRED_SIZE:
         raise SysError(EINVAL)
@@ -60,7 +60,7 @@ def _checked_ucred(task: Task, data: bytes) -> tuple[int, int, int]:
         and (uid in (creds.uid, creds.euid, creds.suid) or creds.has_capability(CAP_SETUID))
         and (gid in (creds.gid, creds.egid, creds.sgid) or creds.has_capability(CAP_SETGID))
     ):
-        return pid, uid, gid
+        return pid, uid, gid, task.group.pids.number
     raise SysError(EPERM)
 
 
@@ -71,8 +71,9 @@ def write_control(
     room = min(header.control_len, CONTROL_MAX)
     parts = bytearray()
     if sock.passes_credentials():
-        pid, uid, gid = message.ucred
-        packed = abi.pack_cmsg(abi.SOL_SOCKET, abi.SCM_CREDENTIALS, abi.pack_ucred(pid, uid, gid))
+        packed = abi.pack_cmsg(
+            abi.SOL_SOCKET, abi.SCM_CREDENTIALS, pack_ucred_for(task, message.ucred)
+        )
         if room < len(packed):
             message.flags |= abi.MSG_CTRUNC
         else:

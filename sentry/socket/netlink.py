@@ -313,7 +313,7 @@ class NetlinkSocket(Socket):
         done = sink.put(datagram) if sink.room else 0
         if done < size:
             message.flags |= abi.MSG_TRUNC
-        message.ucred = (0, 0, 0)
+        message.ucred = (0, 0, 0, 0)
         bits = 1 << (group - 1) if 0 < group <= 32 else 0
         message.address = abi.pack_sockaddr_nl(0, bits)
         if abi_route.NETLINK_PKTINFO in self.flags_set:

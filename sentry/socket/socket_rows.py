@@ -203,7 +203,7 @@ def open_sockets(kernel: Kernel) -> list[Socket]:
     """Return every socket that some process has open, each once, oldest first."""
     found: dict[int, Socket] = {}
     seen: set[int] = set()
-    for group in kernel.groups.values():
+    for group in kernel.all_groups():
         for task in group.tasks:
             if task.is_dead():
                 continue

@@ -34,7 +34,7 @@ from sentry.kernel.task import Task
 from sentry.mm.io import Sink, Source
 from sentry.mm.user import write_u32
 from sentry.socket import host_ifreq, ifreq, unix_names
-from sentry.socket.base import FAMILIES, Family, Message, Socket
+from sentry.socket.base import FAMILIES, Family, Message, Socket, pack_ucred_for
 from sentry.socket.host_network import HostNetwork
 from sentry.socket.in_flight import IN_FLIGHT
 from sentry.socket.net_namespace import NetworkNamespace
@@ -89,7 +89,7 @@ class UnixSocket(Socket):
         self.ucred = ucred_of(task)
         self.groups = task.creds.groups
         self.peer_groups: tuple[int, ...] = ()
-        self.peer_ucred: tuple[int, int, int] = (0, -1, -1)
+        self.peer_ucred: tuple[int, int, int, int] = (0, -1, -1, 0)
 
     # Names and connections.
 
@@ -467,8 +467,7 @@ class UnixSocket(Socket):
 
     def get_option(self, task: Task, level: int, option: int) -> bytes:
         if level == abi.SOL_SOCKET and option == abi.SO_PEERCRED:
-            pid, uid, gid = self.peer_ucred
-            return abi.pack_ucred(pid, uid & 0xFFFF_FFFF, gid & 0xFFFF_FFFF)
+            return pack_ucred_for(task, self.peer_ucred)
         if level == abi.SOL_SOCKET and option == abi.SO_PEERGROUPS:
             if self.peer_ucred[1] == -1:
                 raise SysError(ENODATA)
@@ -500,9 +499,9 @@ def _join(first: UnixSocket, second: UnixSocket) -> None:
     second.peer_groups = first.groups
 
 
-def ucred_of(task: Task) -> tuple[int, int, int]:
-    """Return who `task` is, as SO_PEERCRED shows it: pid, effective uid and gid."""
-    return task.group.pid, task.creds.euid, task.creds.egid
+def ucred_of(task: Task) -> tuple[int, int, int, int]:
+    """Return who `task` is, as Message.ucred has it: with its effective uid and gid."""
+    return task.group.pid, task.creds.euid, task.creds.egid, task.group.pids.number
 
 
 class UnixFamily(Family):

@@ -99,7 +99,7 @@ def _clone(task: Task, request: CloneRequest, pidfd_address: int) -> int:
     """Clone, and give the parent a pidfd if it wants one."""
     tid = clone(task, request)
     if request.flags & CLONE_PIDFD:
-        child = task.kernel.tasks[tid]
+        child = task.group.pids.tasks[tid]
         fd = task.fds.install(open_pidfd(child.group, 0), cloexec=True)
         write_u32(task.memory, pidfd_address, fd)
     return tid

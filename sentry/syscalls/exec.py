@@ -116,6 +116,9 @@ def execute_program(
     program.creds = creds
     program.is_secure = is_secure(task.creds, creds)
     program.stack_limit = task.group.limits.soft[RLIMIT_STACK]
+    cgroup = task.group.cgroup
+    if cgroup is not None:
+        program.origin = cgroup.origin
     loader = task.kernel.loader
     assert isinstance(loader, Loader)
     loaded = loader.load(program, TaskOpener(task))

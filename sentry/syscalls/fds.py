@@ -213,8 +213,8 @@ def sys_syncfs(task: Task, fd: Fd) -> int:
 
 
 def sys_sync(task: Task) -> int:
-    """sync(2): every mounted file system."""
-    namespace = task.kernel.mounts
+    """sync(2): every mounted file system of the container."""
+    namespace = task.mounts
     if namespace is not None:
         for mount in namespace.mounts:
             mount.filesystem.sync()

@@ -64,17 +64,18 @@ def owner_command(task: Task, file: File, command: int, argument: int) -> int:
 
 def _set_owner(task: Task, file: File, kind: int, number: int) -> None:
     """Name the owner; SysError(ESRCH) if there is no such process, thread or group."""
-    kernel = task.kernel
+    pids = task.group.pids
     if kind == F_OWNER_TID:
-        exists = number in kernel.tasks
+        exists = number in pids.tasks
     elif kind == F_OWNER_PID:
-        exists = number in kernel.groups
+        exists = number in pids.groups
     else:
-        exists = number in kernel.process_groups
+        exists = number in pids.process_groups
     if number and not exists:
         raise SysError(ESRCH)
     owner = owner_of(file)
     owner.kind = kind
     owner.number = number
+    owner.pid_namespace = pids.number
     owner.uid = task.creds.uid
     owner.euid = task.creds.euid

@@ -262,7 +262,7 @@ def sys_capget(task: Task, header: UserPtr, data: UserPtr) -> int:
         if data == NULL:
             return 0
         raise SysError(EINVAL)
-    target = task if pid == 0 else task.kernel.tasks.get(pid)
+    target = task if pid == 0 else task.group.pids.tasks.get(pid)
     if target is None:
         raise SysError(ESRCH)
     if data != NULL:
@@ -303,7 +303,7 @@ def sys_capset(task: Task, header: UserPtr, data: UserPtr) -> int:
 def _group(task: Task, pid: int) -> ThreadGroup:
     if pid == 0:
         return task.group
-    found = task.kernel.groups.get(pid)
+    found = task.group.pids.groups.get(pid)
     if found is None:
         raise SysError(ESRCH)
     return found
@@ -325,7 +325,7 @@ def sys_setpgid(task: Task, pid: Pid, pgid: Pid) -> int:
     if pgid < 0:
         raise SysError(EINVAL)
     target = _group(task, pid)
-    jobs.set_process_group(task.kernel, task.group, target, pgid or target.pid)
+    jobs.set_process_group(task.group, target, pgid or target.pid)
     return 0
 
 
@@ -336,7 +336,7 @@ def sys_getsid(task: Task, pid: Pid) -> int:
 
 def sys_setsid(task: Task) -> int:
     """setsid(2)."""
-    if task.group.pid in task.kernel.process_groups:
+    if task.group.pid in task.group.pids.process_groups:
         raise SysError(EPERM)
-    jobs.leave_process_group(task.kernel, task.group)
-    return jobs.new_session(task.kernel, task.group).sid
+    jobs.leave_process_group(task.group)
+    return jobs.new_session(task.group).sid

@@ -15,9 +15,9 @@ def sys_pidfd_open(task: Task, pid: Pid, flags: Uint) -> int:
     """pidfd_open(2); PIDFD_NONBLOCK is the only flag."""
     if flags & ~O_NONBLOCK or pid <= 0:
         raise SysError(EINVAL)
-    group = task.kernel.groups.get(pid)
+    group = task.group.pids.groups.get(pid)
     if group is None:
-        raise SysError(EINVAL if pid in task.kernel.tasks else ESRCH)
+        raise SysError(EINVAL if pid in task.group.pids.tasks else ESRCH)
     return task.fds.install(open_pidfd(group, flags), cloexec=True)
 
 
@@ -30,7 +30,9 @@ def sys_pidfd_send_signal(task: Task, fd: Fd, number: Int, info: UserPtr, flags:
         raise SysError(EBADF)
     check_number(number)
     group = file.group
-    if task.kernel.groups.get(group.pid) is not group:
+    if group.pids is not task.group.pids:
+        raise SysError(EINVAL)  # access_pidfd_pidns, kernel/signal.c
+    if group.pids.groups.get(group.pid) is not group:
         raise SysError(ESRCH)
     if info == NULL:
         made = user_info(number, SI_USER, task.group.pid, task.creds.uid)

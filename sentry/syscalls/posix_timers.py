@@ -59,7 +59,7 @@ def sys_timer_create(task: Task, clock: Int, event: UserPtr, out: UserPtr) -> in
     if notify & ~SIGEV_THREAD_ID not in (SIGEV_SIGNAL, SIGEV_NONE, SIGEV_THREAD):
         raise SysError(EINVAL)
     if notify & SIGEV_THREAD_ID:
-        target = task.kernel.tasks.get(tid)
+        target = task.group.pids.tasks.get(tid)
         if target is None or target.group is not group:
             raise SysError(EINVAL)
     if notify & ~SIGEV_THREAD_ID == SIGEV_NONE:

@@ -44,7 +44,7 @@ def sys_process_vm_writev(
 def _memory_of(task: Task, pid: int, flags: int) -> GuestMemory:
     if flags:
         raise SysError(EINVAL)
-    target = task.kernel.tasks.get(pid)
+    target = task.group.pids.tasks.get(pid)
     if target is None or target.is_dead():
         raise SysError(ESRCH)
     if not may_access(task.creds, target, own=target.group is task.group):

@@ -51,7 +51,7 @@ def _task(task: Task, pid: int) -> Task:
     """Return the task of a tid, or the caller for 0."""
     if pid < 0:
         raise SysError(EINVAL)
-    found = task if pid == 0 else task.kernel.tasks.get(pid)
+    found = task if pid == 0 else task.group.pids.tasks.get(pid)
     if found is None:
         raise SysError(ESRCH)
     return found

@@ -173,11 +173,11 @@ def sys_kill(task: Task, pid: Pid, number: Int) -> int:
     """kill(2)."""
     check_number(number)
     info = user_info(number, SI_USER, task.group.pid, task.creds.uid)
-    kernel = task.kernel
+    pids = task.group.pids
     if pid > 0:
-        group = kernel.groups.get(pid)
+        group = pids.groups.get(pid)
         if group is None:
-            found = kernel.tasks.get(pid)
+            found = pids.tasks.get(pid)
             if found is None:
                 raise SysError(ESRCH)
             group = found.group
@@ -185,7 +185,7 @@ def sys_kill(task: Task, pid: Pid, number: Int) -> int:
     if pid == -1:
         others = [
             group
-            for group in list(kernel.groups.values())
+            for group in list(pids.groups.values())
             if group is not task.group and group.pid != 1 and not group.is_zombie
         ]
         return kill_groups(task, others, number, info)
@@ -193,7 +193,7 @@ def sys_kill(task: Task, pid: Pid, number: Int) -> int:
     if pid == 0:
         own = task.group.process_group
         pgid = 0 if own is None else own.pgid
-    members = kernel.process_groups.get(pgid)
+    members = pids.process_groups.get(pgid)
     if members is None:
         raise SysError(ESRCH)
     return kill_groups(task, list(members.members), number, info)
@@ -228,7 +228,7 @@ def _kill_thread(task: Task, tgid: int, tid: int, number: int) -> int:
     check_number(number)
     if tid <= 0:
         raise SysError(EINVAL)
-    target = task.kernel.tasks.get(tid)
+    target = task.group.pids.tasks.get(tid)
     if target is None or (tgid and target.group.pid != tgid):
         raise SysError(ESRCH)
     if not _may_signal(task, target.group, number):
@@ -240,7 +240,7 @@ def _kill_thread(task: Task, tgid: int, tid: int, number: int) -> int:
 
 def sys_rt_sigqueueinfo(task: Task, pid: Pid, number: Int, info: UserPtr) -> int:
     """rt_sigqueueinfo(2): a signal with the sender's own siginfo."""
-    group = task.kernel.groups.get(pid)
+    group = task.group.pids.groups.get(pid)
     if group is None:
         raise SysError(ESRCH)
     made = own_info(task, group, number, info)
@@ -252,7 +252,7 @@ def sys_rt_sigqueueinfo(task: Task, pid: Pid, number: Int, info: UserPtr) -> int
 
 def sys_rt_tgsigqueueinfo(task: Task, tgid: Pid, tid: Pid, number: Int, info: UserPtr) -> int:
     """rt_tgsigqueueinfo(2)."""
-    target = task.kernel.tasks.get(tid)
+    target = task.group.pids.tasks.get(tid)
     if target is None or target.group.pid != tgid:
         raise SysError(ESRCH)
     made = own_info(task, target.group, number, info)

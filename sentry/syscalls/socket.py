@@ -34,7 +34,7 @@ from sentry.mm.user import (
     write_u64,
 )
 from sentry.socket import inet_family, unix
-from sentry.socket.base import Message, Socket, family_of
+from sentry.socket.base import NO_UCRED, Message, Socket, family_of
 from sentry.socket.in_flight import IN_FLIGHT
 from sentry.socket.messages import read_control, write_control
 from sentry.vfs.file import POLLERR, POLLHUP, POLLIN, POLLOUT
@@ -362,7 +362,7 @@ def _send(
     task: Task, fd: int, sock: Socket, source: Source, message: Message, to: bytes, flags: int
 ) -> int:
     """Send all of `source`, over several sleeps for a stream."""
-    if message.ucred == (0, 65534, 65534):
+    if message.ucred == NO_UCRED:
         message.ucred = unix.ucred_of(task)
     total = task.call.done
     while True:

@@ -96,7 +96,7 @@ def sys_sysinfo(task: Task, out: UserPtr) -> int:
     kernel = task.kernel
     uptime = (kernel.clock.monotonic_ns() - kernel.boot_ns) // 1_000_000_000
     total = kernel.memory_total
-    processes = min(len(kernel.tasks), 65535)
+    processes = min(kernel.task_count(), 65535)
     packed = pack(
         "<q3Q6QHHIQQI", uptime, 0, 0, 0, total, total, 0, 0, 0, 0, processes, 0, 0, 0, 0, 1
     )
@@ -165,7 +165,7 @@ def sys_get_robust_list(task: Task, pid: Pid, head: UserPtr, size: UserPtr) -> i
 
 
 def _task(task: Task, pid: int) -> Task:
-    found = task if pid == 0 else task.kernel.tasks.get(pid)
+    found = task if pid == 0 else task.group.pids.tasks.get(pid)
     if found is None:
         raise SysError(ESRCH)
     return found

@@ -47,12 +47,12 @@ def _other_cpu_ns(task: Task, clock: int) -> int:
     number = ~(clock >> 3)
     if clock & 3 == 3:
         raise SysError(EINVAL)
-    found = task if number == 0 else task.kernel.tasks.get(number)
+    found = task if number == 0 else task.group.pids.tasks.get(number)
     if clock & 4:
         if found is None or found.group is not task.group:
             raise SysError(EINVAL)
         return sum(task.kernel.cpu_times(found.group))
-    group = task.group if number == 0 else task.kernel.groups.get(number)
+    group = task.group if number == 0 else task.group.pids.groups.get(number)
     if group is None:
         raise SysError(EINVAL)
     return sum(task.kernel.cpu_times(group))

@@ -73,6 +73,8 @@ def sys_waitid(
         if not isinstance(file, PidFile):
             raise SysError(EBADF)
         idtype = Int(P_PID)
+        if file.group.pids is not task.group.pids:
+            raise SysError(ECHILD)  # came from another container
         number = file.group.pid
         is_nonblocking = bool(file.flags & O_NONBLOCK)
     elif idtype == P_PID:

@@ -98,6 +98,7 @@ class FileOwner:
     def __init__(self) -> None:
         self.kind = 1  # F_OWNER_TID, F_OWNER_PID or F_OWNER_PGRP
         self.number = 0  # of that kind; 0: nobody
+        self.pid_namespace = 0  # whose numbers these are
         self.signal = 0
         # The ids of who named the owner, whom the signal must be allowed to.
         self.uid = 0

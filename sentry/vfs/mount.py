@@ -43,6 +43,12 @@ class Filesystem:
     def sync(self) -> None:
         """Do syncfs(2)."""
 
+    def close(self) -> None:
+        """Give up what the host has lent: it is mounted nowhere any more.
+
+        Open files go on working, names in it are gone.
+        """
+
     def statfs(self) -> tuple[int, int, int, int, int, int, int]:
         """Return f_type, f_bsize, f_blocks, f_bfree, f_bavail, f_files, f_ffree (statfs(2))."""
         raise NotImplementedError

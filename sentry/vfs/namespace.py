@@ -32,6 +32,12 @@ class MountNumbers:
     def __init__(self) -> None:
         self._mount_id = 20
         self._device = 20
+        self._namespace = 4026533000
+
+    def new_namespace(self) -> int:
+        """Return the number by which /proc/PID/ns tells mount namespaces apart."""
+        self._namespace += 1
+        return self._namespace
 
     def new_mount_id(self) -> int:
         """Return a mount id that was not used before."""
@@ -74,6 +80,7 @@ class MountNamespace:
     """One tree of mounts."""
 
     def __init__(self, filesystem: Filesystem, flags: int, source: bytes) -> None:
+        self.number = NUMBERS.new_namespace()
         self.root = Mount(NUMBERS.new_mount_id(), filesystem, filesystem.dentry(), flags)
         self.root.source = source
         self.mounts: list[Mount] = [self.root]
@@ -201,6 +208,19 @@ class MountNamespace:
         self._hang(old, put_old)
 
     # What the boot code uses.
+
+    def take_down(self) -> None:
+        """Unmount everything: the last process in the namespace has ended."""
+        systems: list[Filesystem] = []
+        for mount in self.mounts:
+            if mount.filesystem not in systems:
+                systems.append(mount.filesystem)
+        for child in list(self.root.children.values()):
+            self.detach(child)
+        self.mounts = []
+        for filesystem in systems:
+            CACHE.remove_root(filesystem.dentry())
+            filesystem.close()
 
     def mount_at(
         self,

@@ -51,6 +51,11 @@ class DentryCache:
         if root not in self.roots:
             self.roots.append(root)
 
+    def remove_root(self, root: Dentry) -> None:
+        """Forget a file system that is mounted nowhere any more."""
+        if root in self.roots:
+            self.roots.remove(root)
+
     def prune(self) -> None:
         """Forget all dentries but those on the way to a mount point."""
         self.count = 0

@@ -97,15 +97,6 @@ def test_without_a_network_there_is_lo(docker):
     assert "eth0" not in seen[0]
 
 
-def test_a_second_sandbox_in_a_namespace_is_refused(docker):
-    name, address = serve(docker, "runsc-net")
-    words = ["run", "--rm", "--runtime", "runsc-net", "--network", f"container:{name}"]
-    done = docker(*words, "busybox", "true")
-    assert done.status == 125
-    assert "the interfaces of the network namespace are those of container" in done.err
-    assert ask(docker, "runc", address) == f"hello from {name}\n"
-
-
 def test_names_of_a_network_are_resolved_on_the_hosts_stack(docker):
     """Docker's resolver listens in the namespace of the container, at 127.0.0.11."""
     docker.ok("network", "create", "own")

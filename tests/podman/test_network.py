@@ -62,24 +62,3 @@ def test_a_container_that_starts_again_has_its_network_again(podman):
     podman.ok("restart", "-t", "0", name)
     script = ASK.format(podman.address(name))
     assert podman.run("--", "sh", "-c", script) == "hello from server\n"
-
-
-def test_a_second_sandbox_in_a_namespace_is_refused(podman):
-    name = serve(podman, runtime=named(""))
-    words = ["--cgroup-parent", f"/{podman.world.cgroup}", "--network", f"container:{name}"]
-    done = podman("run", "--rm", *words, "busybox", "true")
-    assert done.status == 126
-    assert "the interfaces of the network namespace are those of container" in done.err
-
-
-def test_the_first_container_of_a_pod_has_its_network(podman, world):
-    podman.ok(
-        *("pod", "create", "--name", "pod", "-p", "7900:7000", "--infra-image", "busybox"),
-        *("--infra-command", "/catatonit -P", "--cgroup-parent", f"/{world.cgroup}"),
-    )
-    podman.ok("run", "-d", "--pod", "pod", "busybox", "sh", "-c", SERVER)
-    script = ASK.format("10.88.0.1").replace("7000", "7900")
-    got = run(world.inside("busybox", "sh", "-c", script)).check().out
-    assert got.startswith("hello from ")
-    done = podman("run", "--rm", "--pod", "pod", "busybox", "true")
-    assert "the interfaces of the network namespace are those of container" in done.err

@@ -2,11 +2,10 @@
 
 from sentry.abi.mount import V9FS_MAGIC
 from sentry.abi.stat import S_IFDIR, S_IFMT
-from sentry.fs.host.inode import HostInode, HostTree
+from sentry.fs.host.inode import POOL, HostInode, HostTree
 from sentry.platform import hostfiles
 from sentry.vfs.inode import Inode
 from sentry.vfs.mount import Filesystem
-from sentry.vfs.namespace import NUMBERS
 
 
 class HostFilesystem(Filesystem):
@@ -19,14 +18,14 @@ class HostFilesystem(Filesystem):
     """
 
     def __init__(self, root_fd: int, *, is_exclusive: bool, is_read_only: bool = False) -> None:
-        super().__init__(b"9p", NUMBERS.new_device())
-        hostfiles.clear_umask()
+        found = hostfiles.stat_fd(root_fd)
+        self.tree = HostTree(found.st_dev, is_exclusive=is_exclusive)
+        super().__init__(b"9p", self.tree.device)
+        hostfiles.UMASK.clear()
         self.root_fd = root_fd
         self.is_exclusive = is_exclusive
         self.is_read_only = is_read_only
         self.options = b"trans=fd,cache=mmap" if is_exclusive else b"trans=fd"
-        found = hostfiles.stat_fd(root_fd)
-        self.tree = HostTree(found.st_dev, self.device, is_exclusive=is_exclusive)
         self._root = HostInode(self.tree, None, b"", found)
         if found.st_mode & S_IFMT == S_IFDIR:
             self._root.pin(root_fd)
@@ -35,6 +34,10 @@ class HostFilesystem(Filesystem):
 
     def root(self) -> Inode:
         return self._root
+
+    def close(self) -> None:
+        POOL.forget_tree(self.tree)
+        self._root.give_up()
 
     def statfs(self) -> tuple[int, int, int, int, int, int, int]:
         size, blocks, free, available, files, files_free = hostfiles.file_system_size(self.root_fd)

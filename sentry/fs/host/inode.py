@@ -53,13 +53,19 @@ _USER_XATTR: Final = b"user."
 _unpack_device_and_mode: Final = Struct("<Q16xIII").unpack_from
 
 
+# By the host's st_dev: what is not one file system's own has the same number in all of them, so
+# that a file is the same one wherever it is mounted: for locks, FIFOs, sockets, futexes.
+SHARED_DEVICES: Final[dict[int, int]] = {}
+
+
 class HostTree:
     """What the inodes of one host file system share."""
 
-    def __init__(self, host_device: int, device: int, *, is_exclusive: bool) -> None:
+    def __init__(self, host_device: int, *, is_exclusive: bool) -> None:
         self.is_exclusive = is_exclusive
-        self._devices: dict[int, int] = {host_device: device}
+        self._devices: dict[int, int] = {} if is_exclusive else SHARED_DEVICES
         self._images: dict[int, bytes] = {}  # as `_devices`, as struct stat has the guest's
+        self.device = self.device_of(host_device)  # of the root
 
     def device_of(self, host_device: int) -> int:
         """Return the guest's st_dev for a host st_dev: a tree may span host file systems."""
@@ -98,6 +104,12 @@ class DirectoryPool:
     def remove(self, directory: "HostInode") -> None:
         """Forget a directory whose descriptor is no longer the pool's."""
         self._open.pop(directory, None)
+
+    def forget_tree(self, tree: HostTree) -> None:
+        """Close the descriptors of one host file system."""
+        for directory in [one for one in self._open if one.is_of(tree)]:
+            del self._open[directory]
+            directory.drop_fd()
 
 
 POOL: Final = DirectoryPool()
@@ -166,6 +178,21 @@ class HostInode(Inode):
         """Keep a descriptor for as long as the inode lives."""
         self._pinned = OwnedFd(host_fd)
         self._fd = host_fd
+
+    def is_of(self, tree: HostTree) -> bool:
+        """Return whether the inode belongs to that host file system."""
+        return self._tree is tree
+
+    def give_up(self) -> None:
+        """Close the way to the root of a file system, and with it to all that is below."""
+        self._is_gone = True
+        if self._pinned is not None:
+            self._pinned.close()
+            self._pinned = None
+            self._fd = -1
+        if self.single_fd >= 0:
+            hostfiles.close(self.single_fd)
+            self.single_fd = -1
 
     def _parent_fd(self) -> int:
         """Return the descriptor of the directory that has the name; ENOENT if it is gone."""

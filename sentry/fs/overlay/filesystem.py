@@ -59,6 +59,10 @@ class OverlayFilesystem(Filesystem):
         if not self.is_read_only:
             self._layers[0].filesystem.sync()
 
+    def close(self) -> None:
+        for layer in self._layers:
+            layer.filesystem.close()
+
     def statfs(self) -> tuple[int, int, int, int, int, int, int]:
         _, size, blocks, free, available, files, files_free = self._layers[0].filesystem.statfs()
         return OVERLAYFS_SUPER_MAGIC, size, blocks, free, available, files, files_free

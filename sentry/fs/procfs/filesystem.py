@@ -2,12 +2,15 @@
 
 from typing import Final
 
+from sentry.abi.errno import ENOENT
+from sentry.errors import SysError
 from sentry.fs.kernfs import FixedText, KernDirectory, KernNumbers, LinkInode, NumberFile
 from sentry.fs.procfs import system_files as system
 from sentry.fs.procfs.network import SettingDirectory
 from sentry.fs.procfs.task_directory import BLOCK, TaskDirectory, numbered_task
 from sentry.kernel import version
-from sentry.kernel.kernel import PID_MAX, Kernel
+from sentry.kernel.kernel import Kernel
+from sentry.kernel.pid_namespace import PID_MAX, PidNamespace
 from sentry.vfs.inode import S_IFDIR, DirectoryEntry, Inode
 from sentry.vfs.mount import Filesystem
 from sentry.vfs.namespace import NUMBERS
@@ -57,51 +60,54 @@ SYSCTL_NUMBERS: Final = {
 class ProcRoot(KernDirectory):
     """/proc: fixed names, then a directory for each process."""
 
-    def __init__(self, kernel: Kernel, numbers: KernNumbers) -> None:
+    def __init__(self, pids: PidNamespace, numbers: KernNumbers) -> None:
         super().__init__(numbers.device, 1)
-        self._kernel = kernel
+        self._pids = pids
 
     def lookup(self, name: bytes) -> Inode | None:
         fixed = super().lookup(name)
         if fixed is not None:
             return fixed
-        task = numbered_task(self._kernel, name)
+        task = numbered_task(self._pids, name)
         if task is None:
             return None
-        return TaskDirectory(self._kernel, self.device, task, is_process=True)
+        return TaskDirectory(self._pids, self.device, task, is_process=True)
 
     def entries(self) -> list[DirectoryEntry]:
-        pids = sorted(self._kernel.groups)
-        numbered = [DirectoryEntry(b"%d" % pid, pid * BLOCK, S_IFDIR) for pid in pids]
+        numbers = sorted(self._pids.groups)
+        numbered = [DirectoryEntry(b"%d" % pid, pid * BLOCK, S_IFDIR) for pid in numbers]
         return super().entries() + numbered
 
 
 class SelfLink(LinkInode):
     """/proc/self or /proc/thread-self: who reads it decides where it leads."""
 
-    def __init__(self, kernel: Kernel, device: int, number: int, *, is_thread: bool) -> None:
+    def __init__(self, pids: PidNamespace, device: int, number: int, *, is_thread: bool) -> None:
         super().__init__(device, number)
-        self._kernel = kernel
+        self._pids = pids
         self._is_thread = is_thread
 
     def readlink(self) -> bytes:
-        task = self._kernel.current
+        task = self._pids.kernel.current
         if task is None:
             return b"0"
+        if task.group.pids is not self._pids:
+            raise SysError(ENOENT)  # somebody of another container has this directory
         if self._is_thread:
             return b"%d/task/%d" % (task.group.pid, task.tid)
         return b"%d" % task.group.pid
 
 
 class ProcFilesystem(Filesystem):
-    """One instance of proc."""
+    """One instance of proc, which shows the processes of one namespace."""
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, pids: PidNamespace) -> None:
         super().__init__(b"proc", NUMBERS.new_device())
         self.is_exclusive = False  # tasks come and go
-        self._kernel = kernel
+        self._pids = pids
+        self._kernel: Kernel = pids.kernel
         self._numbers = KernNumbers(self.device)
-        self._root = ProcRoot(kernel, self._numbers)
+        self._root = ProcRoot(pids, self._numbers)
         self._fill()
 
     def root(self) -> Inode:
@@ -112,13 +118,13 @@ class ProcFilesystem(Filesystem):
 
     def _fill(self) -> None:
         kernel, device, numbers, root = self._kernel, self.device, self._numbers, self._root
-        root.add(b"self", SelfLink(kernel, device, numbers.next(), is_thread=False))
-        root.add(b"thread-self", SelfLink(kernel, device, numbers.next(), is_thread=True))
+        root.add(b"self", SelfLink(self._pids, device, numbers.next(), is_thread=False))
+        root.add(b"thread-self", SelfLink(self._pids, device, numbers.next(), is_thread=True))
         root.add(b"mounts", LinkInode(device, numbers.next(), b"self/mounts"))
         root.add(b"net", LinkInode(device, numbers.next(), b"self/net"))
         root.add(b"uptime", system.Uptime(kernel, device, numbers.next()))
         root.add(b"version", system.Version(kernel, device, numbers.next()))
-        root.add(b"loadavg", system.LoadAverage(kernel, device, numbers.next()))
+        root.add(b"loadavg", system.LoadAverage(self._pids, device, numbers.next()))
         root.add(b"stat", system.StatFile(kernel, device, numbers.next()))
         root.add(b"meminfo", system.Meminfo(kernel, device, numbers.next()))
         root.add(b"cpuinfo", system.Cpuinfo(kernel, device, numbers.next()))

@@ -6,6 +6,7 @@ from sentry.fs.inotify import INT_MAX, LIMITS
 from sentry.fs.kernfs import NumberFile, TextInode
 from sentry.kernel import version
 from sentry.kernel.kernel import Kernel
+from sentry.kernel.pid_namespace import PidNamespace
 from sentry.kernel.task import TASK_BLOCKED, TASK_DEAD, TASK_HELD
 from sentry.vfs.creds import Credentials
 
@@ -44,10 +45,14 @@ class Version(SystemText):
 class LoadAverage(SystemText):
     """proc_loadavg(5); averages are not kept."""
 
+    def __init__(self, pids: PidNamespace, device: int, number: int) -> None:
+        super().__init__(pids.kernel, device, number)
+        self._pids = pids
+
     def generate(self) -> bytes:
-        tasks = self.kernel.tasks.values()
+        tasks = self.kernel.all_tasks()
         running = sum(1 for task in tasks if task.state not in (TASK_BLOCKED, TASK_HELD, TASK_DEAD))
-        return f"0.00 0.00 0.00 {running}/{len(tasks)} {self.kernel.last_pid}\n".encode()
+        return f"0.00 0.00 0.00 {running}/{len(tasks)} {self._pids.last_pid}\n".encode()
 
 
 class StatFile(SystemText):
@@ -80,7 +85,7 @@ class Meminfo(SystemText):
     def generate(self) -> bytes:
         total = self.kernel.memory_total // 1024
         used = 0
-        for group in self.kernel.groups.values():
+        for group in self.kernel.all_groups():
             if group.tasks:
                 words = group.tasks[0].memory.host_statm().split()
                 used += int(words[1]) * 4 if len(words) > 1 else 0

@@ -6,7 +6,7 @@ from sentry.fs.kernfs import KernDirectory, LinkInode
 from sentry.fs.procfs import task_files as files
 from sentry.fs.procfs import task_links as links
 from sentry.fs.procfs.network import NetDirectory
-from sentry.kernel.kernel import Kernel
+from sentry.kernel.pid_namespace import PidNamespace
 from sentry.kernel.task import Task
 from sentry.vfs.inode import S_IFDIR, S_IFLNK, S_IFREG, DirectoryEntry, Inode
 
@@ -59,9 +59,9 @@ NUMBERS: Final = {name: index + 1 for index, name in enumerate(NAMES)}
 class TaskDirectory(KernDirectory):
     """The directory of one task; below /proc/PID/task it has no `task` of its own."""
 
-    def __init__(self, kernel: Kernel, device: int, task: Task, *, is_process: bool) -> None:
+    def __init__(self, pids: PidNamespace, device: int, task: Task, *, is_process: bool) -> None:
         super().__init__(device, task.tid * BLOCK + (0 if is_process else BLOCK // 2))
-        self._kernel = kernel
+        self._pids = pids
         self._tid = task.tid
         self._is_process = is_process
         self.uid = task.creds.euid
@@ -69,7 +69,7 @@ class TaskDirectory(KernDirectory):
 
     def lookup(self, name: bytes) -> Inode | None:
         index = NUMBERS.get(name)
-        task = self._kernel.tasks.get(self._tid)
+        task = self._pids.tasks.get(self._tid)
         if index is None or task is None or (name == b"task" and not self._is_process):
             return None
         inode = self._make(name, self.number + index, task)
@@ -80,25 +80,25 @@ class TaskDirectory(KernDirectory):
     def _make(
         self, name: bytes, number: int, task: Task
     ) -> KernDirectory | LinkInode | files.TaskText:
-        kernel, device, tid = self._kernel, self.device, self._tid
+        pids, device, tid = self._pids, self.device, self._tid
         text = TEXTS.get(name)
         if text is not None:
-            return text[1](kernel, device, number, text[0], tid)
+            return text[1](pids, device, number, text[0], tid)
         fixed = FIXED.get(name)
         if fixed is not None:
-            return files.FixedTaskText(kernel, device, number, fixed[0], tid, fixed[1])
+            return files.FixedTaskText(pids, device, number, fixed[0], tid, fixed[1])
         link = LINKS.get(name)
         if link is not None:
-            return link(kernel, device, number, tid)
+            return link(pids, device, number, tid)
         if name == b"fd":
-            return links.FdDirectory(kernel, device, self.number + FD_AREA, tid)
+            return links.FdDirectory(pids, device, self.number + FD_AREA, tid)
         if name == b"fdinfo":
-            return links.FdInfoDirectory(kernel, device, self.number + FDINFO_AREA, tid)
+            return links.FdInfoDirectory(pids, device, self.number + FDINFO_AREA, tid)
         if name == b"net":
-            return NetDirectory(kernel.network, device, self.number + NET_AREA)
+            return NetDirectory(pids.kernel.network, device, self.number + NET_AREA)
         if name == b"ns":
-            return _namespaces(device, number)
-        return ThreadsDirectory(kernel, device, number, task)
+            return _namespaces(device, number, task)
+        return ThreadsDirectory(pids, device, number, task)
 
     def entries(self) -> list[DirectoryEntry]:
         return [
@@ -117,11 +117,14 @@ def kind_of(name: bytes) -> int:
     return S_IFREG
 
 
-def _namespaces(device: int, number: int) -> KernDirectory:
-    """Return /proc/PID/ns: everyone is in the same ones."""
+def _namespaces(device: int, number: int, task: Task) -> KernDirectory:
+    """Return /proc/PID/ns: containers of a sandbox have their own but of users and networks."""
     directory = KernDirectory(device, number, 0o511)
+    own = {b"pid": task.group.pids.number, b"uts": task.uts.number}
+    if task.mounts is not None:
+        own[b"mnt"] = task.mounts.number
     for index, name in enumerate(NAMESPACES):
-        target = name + b":[%d]" % (4026531835 + index)
+        target = name + b":[%d]" % own.get(name, 4026531835 + index)
         directory.add(name, LinkInode(device, number + 0x100 + index, target))
     return directory
 
@@ -129,24 +132,24 @@ def _namespaces(device: int, number: int) -> KernDirectory:
 class ThreadsDirectory(KernDirectory):
     """/proc/PID/task."""
 
-    def __init__(self, kernel: Kernel, device: int, number: int, task: Task) -> None:
+    def __init__(self, pids: PidNamespace, device: int, number: int, task: Task) -> None:
         super().__init__(device, number)
-        self._kernel = kernel
+        self._pids = pids
         self._group = task.group
 
     def lookup(self, name: bytes) -> Inode | None:
-        task = numbered_task(self._kernel, name)
+        task = numbered_task(self._pids, name)
         if task is None or task.group is not self._group:
             return None
-        return TaskDirectory(self._kernel, self.device, task, is_process=False)
+        return TaskDirectory(self._pids, self.device, task, is_process=False)
 
     def entries(self) -> list[DirectoryEntry]:
         tids = sorted(task.tid for task in self._group.tasks)
         return [DirectoryEntry(b"%d" % tid, tid * BLOCK + BLOCK // 2, S_IFDIR) for tid in tids]
 
 
-def numbered_task(kernel: Kernel, name: bytes) -> Task | None:
+def numbered_task(pids: PidNamespace, name: bytes) -> Task | None:
     """Return the task whose tid is `name` in digits."""
     if not name.isdigit() or len(name) > 9 or name[:1] == b"0":
         return None
-    return kernel.tasks.get(int(name))
+    return pids.tasks.get(int(name))

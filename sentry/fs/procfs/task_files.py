@@ -9,6 +9,7 @@ from sentry.errors import SysError
 from sentry.fs.kernfs import TextInode
 from sentry.fs.procfs.maps import guest_maps
 from sentry.kernel.kernel import Kernel
+from sentry.kernel.pid_namespace import PidNamespace
 from sentry.kernel.task import TASK_BLOCKED, TASK_HELD, Task
 from sentry.vfs.creds import Credentials
 from sentry.vfs.mount import VfsPath
@@ -27,14 +28,15 @@ STATE_NAMES: Final = {
 class TaskText(TextInode):
     """A file about one task; SysError(ESRCH) once it is gone."""
 
-    def __init__(self, kernel: Kernel, device: int, number: int, mode: int, tid: int) -> None:
+    def __init__(self, pids: PidNamespace, device: int, number: int, mode: int, tid: int) -> None:
         super().__init__(device, number, mode)
-        self.kernel = kernel
+        self.pids = pids
+        self.kernel: Kernel = pids.kernel
         self.tid = tid
 
     def task(self) -> Task:
         """Return the task."""
-        task = self.kernel.tasks.get(self.tid)
+        task = self.pids.tasks.get(self.tid)
         if task is None:
             raise SysError(ESRCH)
         return task
@@ -361,7 +363,7 @@ class Mounts(TaskText):
 
     def generate(self) -> bytes:
         task = self.task()
-        namespace = self.kernel.mounts
+        namespace = task.mounts
         return b"" if namespace is None or task.is_dead() else namespace.mounts_text(task.fs.root)
 
 
@@ -370,7 +372,7 @@ class Mountinfo(TaskText):
 
     def generate(self) -> bytes:
         task = self.task()
-        namespace = self.kernel.mounts
+        namespace = task.mounts
         return b"" if namespace is None or task.is_dead() else namespace.mountinfo(task.fs.root)
 
 
@@ -397,9 +399,9 @@ class FixedTaskText(TaskText):
     """A file that says the same for every task."""
 
     def __init__(
-        self, kernel: Kernel, device: int, number: int, mode: int, tid: int, text: bytes
+        self, pids: PidNamespace, device: int, number: int, mode: int, tid: int, text: bytes
     ) -> None:
-        super().__init__(kernel, device, number, mode, tid)
+        super().__init__(pids, device, number, mode, tid)
         self._text = text
 
     def generate(self) -> bytes:

@@ -8,6 +8,7 @@ from sentry.fs.kernfs import KernDirectory, LinkInode, TextInode
 from sentry.fs.memfd import MemoryInode
 from sentry.fs.procfs.task_files import check_access, shown_path
 from sentry.kernel.kernel import Kernel
+from sentry.kernel.pid_namespace import PidNamespace
 from sentry.kernel.task import Task
 from sentry.vfs.creds import Credentials
 from sentry.vfs.file import File
@@ -19,14 +20,15 @@ from sentry.vfs.namespace import NUMBERS
 class TaskLink(LinkInode):
     """A magic link: it leads to an object, whatever its name is."""
 
-    def __init__(self, kernel: Kernel, device: int, number: int, tid: int) -> None:
+    def __init__(self, pids: PidNamespace, device: int, number: int, tid: int) -> None:
         super().__init__(device, number)
-        self.kernel = kernel
+        self.pids = pids
+        self.kernel: Kernel = pids.kernel
         self.tid = tid
 
     def living(self) -> Task:
         """Return the task; SysError(ENOENT) if it has ended, EACCES if the caller may not look."""
-        task = self.kernel.tasks.get(self.tid)
+        task = self.pids.tasks.get(self.tid)
         if task is None or task.is_dead():
             raise SysError(ENOENT)
         check_access(self.kernel, task)
@@ -110,8 +112,8 @@ NAMELESS: Final = Mount(
 class FdLink(TaskLink):
     """An entry of /proc/PID/fd."""
 
-    def __init__(self, kernel: Kernel, device: int, number: int, tid: int, fd: int) -> None:
-        super().__init__(kernel, device, number, tid)
+    def __init__(self, pids: PidNamespace, device: int, number: int, tid: int, fd: int) -> None:
+        super().__init__(pids, device, number, tid)
         self._fd = fd
 
     def file(self) -> File:
@@ -137,20 +139,20 @@ class FdLink(TaskLink):
 class FdDirectory(KernDirectory):
     """/proc/PID/fd."""
 
-    def __init__(self, kernel: Kernel, device: int, number: int, tid: int) -> None:
+    def __init__(self, pids: PidNamespace, device: int, number: int, tid: int) -> None:
         super().__init__(device, number, 0o500)
-        self._kernel = kernel
+        self._pids = pids
         self._tid = tid
 
     def _task(self) -> Task:
-        task = self._kernel.tasks.get(self._tid)
+        task = self._pids.tasks.get(self._tid)
         if task is None or task.is_dead():
             raise SysError(ENOENT)
-        check_access(self._kernel, task)
+        check_access(self._pids.kernel, task)
         return task
 
     def _entry(self, fd: int) -> Inode:
-        return FdLink(self._kernel, self.device, self.number + 1 + fd, self._tid, fd)
+        return FdLink(self._pids, self.device, self.number + 1 + fd, self._tid, fd)
 
     def kind(self) -> int:
         """Return the type of the entries."""
@@ -177,7 +179,7 @@ class FdInfoDirectory(FdDirectory):
     """/proc/PID/fdinfo."""
 
     def _entry(self, fd: int) -> Inode:
-        return FdInfo(self._kernel, self.device, self.number + 1 + fd, self._tid, fd)
+        return FdInfo(self._pids, self.device, self.number + 1 + fd, self._tid, fd)
 
     def kind(self) -> int:
         return S_IFREG
@@ -186,17 +188,17 @@ class FdInfoDirectory(FdDirectory):
 class FdInfo(TextInode):
     """An entry of /proc/PID/fdinfo (proc_pid_fdinfo(5))."""
 
-    def __init__(self, kernel: Kernel, device: int, number: int, tid: int, fd: int) -> None:
+    def __init__(self, pids: PidNamespace, device: int, number: int, tid: int, fd: int) -> None:
         super().__init__(device, number, 0o444)
-        self._kernel = kernel
+        self._pids = pids
         self._tid = tid
         self._fd = fd
 
     def generate(self) -> bytes:
-        task = self._kernel.tasks.get(self._tid)
+        task = self._pids.tasks.get(self._tid)
         if task is None or task.is_dead():
             raise SysError(ENOENT)
-        check_access(self._kernel, task)
+        check_access(self._pids.kernel, task)
         file = task.fds.get_raw(self._fd)
         try:
             position = file.seek(0, 1)

@@ -155,6 +155,11 @@ class HostEnd(OtherEnd):
             self.flush()
             self._watch()
 
+    def give_up(self) -> None:
+        """Close the host's descriptor once the output is written; nobody opens it again."""
+        self._is_kept = False
+        self.closed()
+
     def reopened(self) -> None:
         self._is_ending = False
 

@@ -272,9 +272,9 @@ def _set_foreground(tty: Tty, task: Task, argument: int) -> None:
         raise SysError(EINVAL)
     if group.terminal is not tty or tty.session is not session:
         raise SysError(ENOTTY)
-    process_group = task.kernel.process_groups.get(pgid)
+    process_group = group.pids.process_groups.get(pgid)
     if process_group is None:
-        raise SysError(EPERM if pgid in task.kernel.tasks else ESRCH)
+        raise SysError(EPERM if pgid in group.pids.tasks else ESRCH)
     if process_group.session is not session:
         raise SysError(EPERM)
     tty.foreground = process_group

@@ -78,12 +78,19 @@ class PtracePlatform(Platform):
         self.tick_fd = lib.pt_tick_fd()
         self.deadline_ns = 0
 
-    def load(self, calls: list[HostCall], layout: MemoryLayout) -> GuestThread:
-        tid, cpu = self.template.load(calls, layout)
+    def load(self, calls: list[HostCall], layout: MemoryLayout, origin: int = 0) -> GuestThread:
+        tid, cpu = self.template.load(calls, layout, origin)
         memory = PtraceMemory(tid, self.table.proc_fd)
         thread = PtraceThread(self.table, tid, memory, HostGroup(tid))
         thread.cpu = cpu
         return thread
+
+    def make_origin(self) -> int:
+        return self.template.make_origin()
+
+    def drop_origin(self, origin: int) -> None:
+        if self.template.origins.pop(origin, None) is not None:
+            lib.pt_kill_group(origin)
 
     def vdso_address(self) -> int:
         return self.template.vdso_address
@@ -164,8 +171,8 @@ class PtracePlatform(Platform):
     def _take_unknown(self, kind: int, tid: int) -> int:
         if tid == self.template.pid:
             raise RuntimeError("the template of guest processes was killed")
-        if tid in self.template.pool and kind == STOP_EXITED:
-            del self.template.pool[tid]
+        if kind == STOP_EXITED:
+            self.template.forget(tid)
         return STOP_NONE
 
     def _take_exit(self, thread: PtraceThread, status: int) -> int:
@@ -231,13 +238,14 @@ class PtracePlatform(Platform):
         threads = list(self.table.by_tid.values())
         for thread in threads:
             lib.pt_kill_group(thread.group.tgid)
-        tids = [*self.template.pool, self.template.pid]
+        tids = [*self.template.pool, *self.template.origins, self.template.pid]
         for tid in tids:
             lib.pt_kill_group(tid)
         for tid in [thread.host_tid for thread in threads] + tids:
             lib.pt_reap(tid)
         self.table.by_tid.clear()
         self.template.pool.clear()
+        self.template.origins.clear()
         self.placement.close()
         os.close(self.schedstat_fd)
         lib.pt_stop()

@@ -131,6 +131,7 @@ class Template:
         self._cpu = UNPLACED
         self.page: Buffer = ffi.buffer(lib.pt_list_page(), PAGE_SIZE)
         self.pool: dict[int, int] = {}  # copies by tid, and where each was placed
+        self.origins: dict[int, int] = {}  # copies to be copied themselves, as `pool`
         self._scrub()
 
     def _scrub(self) -> None:
@@ -221,29 +222,53 @@ class Template:
         if not self.pool:
             self.pool[self._spawn()] = self._cpu
 
+    def make_origin(self) -> int:
+        """Return a copy that `load` copies in its turn: a process for other control groups."""
+        tid = self._spawn()
+        self.origins[tid] = self._cpu
+        return tid
+
+    def forget(self, tid: int) -> None:
+        """Note that the host has ended a copy."""
+        self.pool.pop(tid, None)
+        self.origins.pop(tid, None)
+
     def _spawn(self) -> int:
         # What a copy does before its first resume is many stops.
         self._cpu = self._placement.bring(self.pid, self._cpu)
+        return self._copy(self.pid)
+
+    def _copy(self, parent: int) -> int:
         flags = CLONE_PTRACE | CLONE_PARENT | CLONE_FILES | CLONE_FS | SIGCHLD
         self._put([(SYS_CLONE, flags, 0, 0, 0, 0, 0)])
-        tid = lib.pt_spawn(self.pid)
+        tid = lib.pt_spawn(parent)
         if tid < 0:
             raise SysError(-tid)
         return tid
 
-    def load(self, calls: list[HostCall], layout: MemoryLayout) -> tuple[int, int]:
+    def _fresh(self, origin: int) -> tuple[int, int]:
+        """Return a copy of the template, or of `origin` if that is not 0, and where it is."""
+        if origin:
+            cpu = self.origins.get(origin)
+            if cpu is None:
+                raise SysError(ENOMEM)  # somebody has killed it
+            cpu = self._placement.bring(origin, cpu)
+            self.origins[origin] = cpu
+            return self._copy(origin), cpu
+        if self.pool:
+            tid, cpu = self.pool.popitem()
+            return tid, self._placement.bring(tid, cpu)
+        tid = self._spawn()
+        return tid, self._cpu
+
+    def load(self, calls: list[HostCall], layout: MemoryLayout, origin: int = 0) -> tuple[int, int]:
         """Return a copy in which `calls` were run and nothing of ours is left, and where it is.
 
         SysError with the error of the first call that failed.
         """
         if any(covers_stub(call) for call in calls):
             raise SysError(ENOMEM)
-        if self.pool:
-            tid, cpu = self.pool.popitem()
-            cpu = self._placement.bring(tid, cpu)
-        else:
-            tid = self._spawn()
-            cpu = self._cpu
+        tid, cpu = self._fresh(origin)
         result = 0
         done = 0
         while result == 0 and len(calls) - done > LIST_SLOTS - 2:

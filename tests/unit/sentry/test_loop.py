@@ -94,7 +94,7 @@ class World:
         self.kernel = Kernel(self.platform, self.log)
         self.kernel.clock = ManualClock()
         self.init = FakeTask(self.kernel, 1)
-        self.kernel.init = self.init.group
+        self.kernel.pids.init = self.init.group
         self.children = [self.child(2), self.child(3)]
         for task in (self.init, *self.children):
             task.thread.owner = task

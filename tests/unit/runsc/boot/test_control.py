@@ -12,7 +12,7 @@ import pytest
 
 from config.network import AddressSettings, InterfaceSettings, NetworkSettings, RouteSettings
 from runsc.boot.control import MAX_CONNECTIONS, MAX_FRAME, ControlServer
-from runsc.boot.requests import ExecSession, RequestHandler
+from runsc.boot.requests import ContainerTable, ExecSession, JoinSession, RequestHandler
 from runsc.errors import RunscError
 from sentry.log import Log
 
@@ -79,11 +79,38 @@ class Recorder(RequestHandler):
     def abandon_exec(self, session):
         self.asked.append(("abandon", session.pid))
 
+    def follow_window(self):
+        self.asked.append("window")
+
+    def kill(self):
+        self.asked.append("kill")
+
     def host_pids(self):
         return [100, 101]
 
     def processes(self):
         return [(1, 0, 0, "sh"), (7, 1, 1000, "sleep")]
+
+
+class Table(ContainerTable):
+    """The first container, and those that were made by request."""
+
+    def __init__(self):
+        self.made = {"": Recorder()}
+        self.session: JoinSession | None = None
+
+    def find(self, container_id):
+        if container_id not in self.made:
+            raise RunscError("container not running")
+        return self.made[container_id]
+
+    def create(self, session):
+        self.session = session
+        self.made[session.container_id] = Recorder()
+        return self.made[session.container_id], [5, 6]
+
+    def delete(self, container_id):
+        self.made.pop(container_id, None)
 
 
 @pytest.fixture
@@ -101,10 +128,11 @@ def world():
 class World:
     def __init__(self, path, fd):
         self.platform = PollPlatform()
-        self.handler = Recorder()
+        self.table = Table()
+        self.handler = self.table.find("")
         self.path = path
         self.clients = []
-        self.server = ControlServer(self.platform, Log(), self.handler, fd)
+        self.server = ControlServer(self.platform, Log(), self.table, fd)
 
     def client(self):
         client = socket.socket(socket.AF_UNIX)
@@ -120,6 +148,9 @@ class World:
             self.server.close()
         if self.handler.session:
             for fd in self.handler.session.host_fds:
+                os.close(fd)
+        if self.table.session:
+            for fd in self.table.session.descriptors():
                 os.close(fd)
 
     def ask(self, message, fds=()):
@@ -255,6 +286,50 @@ def test_exec_without_descriptors_is_refused(world):
         "ok": False,
         "error": "exec needs three descriptors, or one of a terminal",
     }
+
+
+def create_request(**more):
+    mounts = [{"destination": path, "source": path, "type": "bind"} for path in ("/a", "/b")]
+    spec = {"root": {"path": "/r"}, "process": {"args": ["true"]}, "mounts": mounts}
+    wanted = {"container": "two", "spec": spec, "overlay2": "none", "sources": [0, 1]}
+    return {"do": "create", **wanted, "tty": False, **more}
+
+
+def test_a_container_that_joins(world):
+    read_fd, write_fd = os.pipe()
+    client, answer = world.ask(create_request(), [read_fd, 0, 0, 0, 1, 2])
+    os.close(read_fd)
+    assert answer == {"ok": True, "pids": [5, 6]}
+    session = world.table.session
+    assert session.spec.process.args == ["true"]
+    os.write(write_fd, b"root")
+    os.close(write_fd)
+    assert os.read(session.root_fd, 10) == b"root"
+    assert (sorted(session.mount_fds), len(session.host_fds)) == ([0, 1], 3)
+    two = world.table.find("two")
+    assert world.ask({"do": "start", "container": "two"})[1] == {"ok": True}
+    assert (two.started, world.handler.started) == (True, False)
+    for number in (15, 28):
+        send(client, {"signal": number})
+    world.platform.run()
+    assert two.asked == [("signal", 15, False), "window"]
+    session.on_exit(9)
+    assert receive(client) == {"exit": 9}
+    assert world.ask({"do": "delete", "container": "two"})[1] == {"ok": True}
+    refused = {"ok": False, "error": "container not running"}
+    assert world.ask({"do": "state", "container": "two"})[1] == refused
+
+
+def test_a_container_whose_client_goes_is_killed(world):
+    client, _ = world.ask(create_request(), [0, 0, 0, 0, 1, 2])
+    client.close()
+    world.platform.run()
+    assert world.table.find("two").asked == ["kill"]
+
+
+def test_a_container_without_its_descriptors_is_refused(world):
+    answer = world.ask(create_request(), [0, 0, 0, 1])[1]
+    assert answer == {"ok": False, "error": "descriptors of the container are missing"}
 
 
 def test_descriptors_that_nobody_takes_are_closed(world):

@@ -39,7 +39,7 @@ class Context(FsContext):
 def family() -> tuple[FakeTask, FakeTask]:
     """Return an init and a child of it."""
     init = FakeTask()
-    init.kernel.init = init.group
+    init.kernel.pids.init = init.group
     child = FakeTask(init.kernel, 2)
     child.group.parent = init.group
     init.group.children.add(child.group)
@@ -83,7 +83,7 @@ def test_default_of_sigterm_ends_the_process_and_tells_the_parent() -> None:
     assert init.group.pending.mask == signal_bit(SIGCHLD)
     assert call(init, lambda: sys_wait4(init, Pid(-1), NULL, Int(0), NULL)) == 2
     assert call(init, lambda: sys_wait4(init, Pid(-1), NULL, Int(0), NULL)) == -ECHILD
-    assert 2 not in init.kernel.tasks
+    assert 2 not in init.kernel.pids.tasks
 
 
 def test_init_takes_only_what_it_handles_and_kill_from_outside() -> None:
@@ -99,7 +99,7 @@ def test_init_takes_only_what_it_handles_and_kill_from_outside() -> None:
 
 def test_a_fault_ends_init_too() -> None:
     init = FakeTask()
-    init.kernel.init = init.group
+    init.kernel.pids.init = init.group
     init.fs = Context()
     set_mask(init, signal_bit(SIGSEGV))
     delivery.force(init, kernel_info(SIGSEGV))

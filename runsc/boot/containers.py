@@ -1,0 +1,208 @@
+"""The containers of a sandbox: the first, which it was made with, and those that join it."""
+
+import os
+import stat
+from typing import Final
+
+from config.flags import Config
+from config.launch import Launch, MountSource
+from config.oci import Spec
+from runsc.boot.container import Container, Machine, exit_code, names_of
+from runsc.boot.programs import reason_of
+from runsc.boot.requests import ContainerTable, JoinSession, RequestHandler
+from runsc.boot.sysctls import apply_sysctls
+from runsc.errors import RunscError
+from sentry.errors import SysError
+from sentry.kernel.namespaces import UtsNamespace
+from sentry.kernel.pid_namespace import PidNamespace
+from sentry.kernel.spawn import ExitWatcher
+from sentry.kernel.thread_group import ThreadGroup
+
+MAX_CONTAINERS: Final = 64
+
+
+class InitWatcher(ExitWatcher):
+    """Notices the end of the init of a container that has joined."""
+
+    def __init__(self, group: ThreadGroup, member: "Member") -> None:
+        super().__init__(group)
+        self._member = member
+
+    def on_exit(self, status: int) -> None:
+        self._member.on_init_exit(status)
+
+
+class Member(Container):
+    """A container that has joined; its end leaves the sandbox running."""
+
+    def __init__(
+        self,
+        machine: Machine,
+        launch: Launch,
+        pids: PidNamespace,
+        uts: UtsNamespace,
+        session: JoinSession,
+    ) -> None:
+        super().__init__(machine, launch, pids, uts)
+        self._platform = machine.kernel.platform
+        self._session = session
+        self._watcher: InitWatcher | None = None
+        self._is_down = False
+
+    def watch_init(self) -> None:
+        """Have the end of init told."""
+        self._watcher = InitWatcher(self.init(), self)
+
+    def on_init_exit(self, status: int) -> None:
+        """Called when init has ended; in a pid namespace of its own that was the last process."""
+        if not self.cgroup.living():
+            self.take_down()
+        self._session.on_exit(exit_code(status))
+
+    def take_down(self) -> None:
+        """Give back what it has of the host, once."""
+        if not self._is_down:
+            self._is_down = True
+            self._platform.drop_origin(self.cgroup.origin)
+            super().take_down()
+
+    def make_origin(self) -> None:
+        """Have its host processes be copies of one that can be put into a cgroup."""
+        try:
+            self.cgroup.origin = self._platform.make_origin()
+        except SysError as error:
+            raise RunscError(f"cannot make a process: {reason_of(error)}") from None
+
+    def host_tids(self) -> list[int]:
+        """Return the host processes that are to be in its cgroup before it is started."""
+        leader = self.init().leader
+        assert leader is not None
+        return [self.cgroup.origin, leader.thread.host_tid]
+
+
+class Containers(ContainerTable):
+    """The containers by name."""
+
+    def __init__(self, machine: Machine, launch: Launch, first: Container) -> None:
+        """`launch` is what the first container was made by."""
+        self._machine = machine
+        self._config: Config = launch.config
+        self._first_id = launch.container_id
+        self._first = first
+        self._members: dict[str, Member] = {}
+
+    def find(self, container_id: str) -> RequestHandler:
+        return self._container(container_id)
+
+    def _container(self, container_id: str) -> Container:
+        if not container_id or container_id == self._first_id:
+            return self._first
+        member = self._members.get(container_id)
+        if member is None:
+            raise RunscError("container not running")
+        return member
+
+    def create(self, session: JoinSession) -> tuple[RequestHandler, list[int]]:
+        try:
+            self._check(session)
+            launch = self._launch(session)
+            shares = bool(session.pids_of)
+            pids = self._pids_of(session)
+            uts = self._uts_of(session)
+        except BaseException:
+            _close(session.descriptors())
+            raise
+        try:
+            member = self._make(session, launch, pids, uts)
+        except BaseException:
+            if not shares:
+                self._machine.kernel.forget_pid_namespace(pids)
+            raise
+        self._members[session.container_id] = member
+        return member, member.host_tids() if session.has_cgroup else []
+
+    def delete(self, container_id: str) -> None:
+        member = self._members.pop(container_id, None)
+        if member is not None:
+            member.kill()
+            member.take_down()
+
+    def _check(self, session: JoinSession) -> None:
+        """RunscError for what a container cannot have in this sandbox."""
+        if session.container_id in ("", self._first_id, *self._members):
+            raise RunscError(f"container {session.container_id!r} is in the sandbox already")
+        # What has ended counts until it is deleted: its client may still ask for it.
+        if len(self._members) >= MAX_CONTAINERS:
+            raise RunscError(f"the sandbox has {MAX_CONTAINERS} containers already")
+        if not self._first.is_started():
+            raise RunscError("the first container of the sandbox has not been started")
+        check_users(self._first.spec, session.spec)
+        if self._config.net_raw and not session.allows_raw:
+            raise RunscError("--net-raw: the sandbox that the container joins allows raw sockets")
+        for index in session.mount_fds:
+            if index >= len(session.spec.mounts):
+                raise RunscError(f"mounts[{index}]: there is no such mount")
+
+    def _launch(self, session: JoinSession) -> Launch:
+        launch = Launch(self._config, session.spec, session.container_id)
+        launch.overlay2 = session.overlay2
+        launch.root_fd = session.root_fd
+        for index, host_fd in session.mount_fds.items():
+            is_directory = stat.S_ISDIR(os.fstat(host_fd).st_mode)
+            launch.mount_sources.append(MountSource(index, host_fd, is_directory=is_directory))
+        return launch
+
+    def _pids_of(self, session: JoinSession) -> PidNamespace:
+        if not session.pids_of:
+            return self._machine.kernel.new_pid_namespace()
+        pids = self._container(session.pids_of).place.pids
+        if pids.has_ended:
+            raise RunscError(
+                f"container {session.pids_of!r}, whose processes are shared, has ended"
+            )
+        return pids
+
+    def _uts_of(self, session: JoinSession) -> UtsNamespace:
+        if not session.uts_of:
+            return names_of(session.spec)
+        return self._container(session.uts_of).place.uts
+
+    def _make(
+        self, session: JoinSession, launch: Launch, pids: PidNamespace, uts: UtsNamespace
+    ) -> Member:
+        kernel = self._machine.kernel
+        try:
+            if kernel.network is not None:
+                apply_sysctls(kernel.network, session.spec)
+            member = Member(self._machine, launch, pids, uts, session)
+        except BaseException:
+            # The file systems that were made already have closed theirs.
+            left = [launch.root_fd, *(source.host_fd for source in launch.mount_sources)]
+            _close([host_fd for host_fd in left if host_fd >= 0] + session.host_fds)
+            raise
+        try:
+            if session.has_cgroup:
+                member.make_origin()
+            member.create(session.host_fds, tty=session.tty)
+        except BaseException:
+            member.take_down()
+            raise
+        member.watch_init()
+        return member
+
+
+def _close(host_fds: list[int]) -> None:
+    for host_fd in host_fds:
+        os.close(host_fd)
+
+
+def check_users(first: Spec, other: Spec) -> None:
+    """RunscError if a container wants users mapped in another way than its sandbox has them."""
+    if (first.linux.namespace("user") is None) != (other.linux.namespace("user") is None):
+        raise RunscError("linux.namespaces: user: not as in the sandbox that the container joins")
+    for name, one, two in (
+        ("uidMappings", first.linux.uid_mappings, other.linux.uid_mappings),
+        ("gidMappings", first.linux.gid_mappings, other.linux.gid_mappings),
+    ):
+        if one != two:
+            raise RunscError(f"linux.{name}: not those of the sandbox that the container joins")
