@@ -53,8 +53,12 @@ class Connection:
         directory = container.control_directory()
         # The first container of a sandbox needs no name.
         self._name = container.container_id if container.sandbox else ""
+        try:
+            directory_fd = posix.open(directory, posix.O_PATH | posix.O_CLOEXEC)
+        except FileNotFoundError:
+            # That of the first container of a sandbox, which may be deleted before the others.
+            raise ControlError("cannot reach the sandbox: it has been deleted") from None
         self._socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
-        directory_fd = posix.open(directory, posix.O_PATH | posix.O_CLOEXEC)
         try:
             self._socket.connect(_address(directory_fd))
         except OSError as error:

@@ -178,8 +178,8 @@ def test_the_end_of_the_first_is_the_end_of_all(
     assert second.wait() == -9
     assert first.wait() == -9
     assert second.status() == "stopped"
-    runtime("delete", second.id).check()
     runtime("delete", first.id).check()
+    runtime("delete", second.id).check()
 
 
 def test_exec_and_ps_are_of_one_container(runtime: Runtime, make: Make, first: Running) -> None:
