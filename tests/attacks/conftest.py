@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.pods import first, make, shared
 from tests.harness.tree import Overlay
 
+__all__ = ["first", "make", "shared"]
 GUESTS = Path(__file__).parent / "guests"
 
 

@@ -4,83 +4,19 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.cli.test_network import configure, connect, create, output
+from tests.cli.test_network import create, output
 from tests.harness.bundle import Bundle, Runtime
-from tests.harness.netns import Namespace, namespaces
+from tests.harness.pods import SERVE, Make, Running
 
 pytestmark = [pytest.mark.root, pytest.mark.guest]
 
-Make = Callable[..., Bundle]
-SERVE = "while :; do echo from $HOSTNAME | nc -l -p 7000; done"
 ASK = "for i in 1 2 3 4 5 6 7 8 9; do nc 127.0.0.1 7000 </dev/null && break; sleep 0.2; done"
 FOREVER = "sleep 1000"
-
-
-@pytest.fixture
-def shared() -> Iterator[Namespace]:
-    with namespaces(2) as (inner, outer):
-        connect(inner.name, outer)
-        configure(inner.ip)
-        yield inner
-
-
-@pytest.fixture
-def make(make_bundle: Make, busybox_rootfs: Path, shared: Namespace) -> Make:
-    """Return a function that makes bundles for the namespace."""
-
-    def make(script: str, **changes: Any) -> Bundle:
-        bundle = make_bundle(busybox_rootfs, ["/bin/sh", "-c", script])
-        for namespace in bundle.config["linux"]["namespaces"]:
-            path = changes.pop(namespace["type"], "")
-            if path:
-                namespace["path"] = path
-            elif namespace["type"] == "network":
-                namespace["path"] = shared.path
-        bundle.config.update(changes)
-        bundle.write()
-        return bundle
-
-    return make
-
-
-class Running:
-    """A container in the background."""
-
-    def __init__(self, runtime: Runtime, bundle: Bundle) -> None:
-        self.runtime = runtime
-        self.bundle = bundle
-        self.id = bundle.id
-        self.pid = create(runtime, bundle)
-        runtime("start", bundle.id).check()
-
-    def status(self) -> str:
-        return str(self.runtime.inspect(self.id)["status"])
-
-    def wait(self) -> int:
-        """Return the status that whoever started it sees."""
-        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-
-    def exec(self, script: str) -> str:
-        return self.runtime("exec", self.id, "/bin/sh", "-c", script).check().out
-
-    def delete(self) -> None:
-        self.runtime("delete", "--force", self.id).check()
-        os.waitpid(self.pid, 0)
-
-
-@pytest.fixture
-def first(runtime: Runtime, make: Make) -> Iterator[Running]:
-    """Return a running container that the others join."""
-    made = Running(runtime, make(SERVE, hostname="first"))
-    yield made
-    if made.id in runtime.leftovers():
-        made.delete()
 
 
 def run(runtime: Runtime, bundle: Bundle) -> str:
