@@ -13,7 +13,7 @@ class KernelOpenFiles(OpenFiles):
 
     def is_open(self, key: InodeKey) -> bool:
         seen: set[int] = set()
-        for task in self._kernel.tasks.values():
+        for task in self._kernel.all_tasks():
             if task.is_dead():
                 continue
             program = task.mm.executable

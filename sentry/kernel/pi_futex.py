@@ -32,7 +32,7 @@ from sentry.abi.syscalls import SYS_futex
 from sentry.errors import SysError
 from sentry.kernel.blocking import sleep
 from sentry.kernel.futex import FutexKey, PiLock, PiWaiter, futex_key
-from sentry.kernel.kernel import Kernel
+from sentry.kernel.pid_namespace import PidNamespace
 from sentry.kernel.task import Task
 from sentry.mm.user import read_u32, write_u32
 
@@ -49,9 +49,9 @@ def _take_over(task: Task, address: int) -> int:
     return read_u32(task.memory, address)
 
 
-def _owner_of(kernel: Kernel, word: int) -> Task:
-    """Return the task that has a lock; SysError(ESRCH) if it is gone."""
-    owner = kernel.tasks.get(word & FUTEX_TID_MASK)
+def _owner_of(pids: PidNamespace, word: int) -> Task:
+    """Return the task that has a lock; SysError(ESRCH) if it is gone, or of another namespace."""
+    owner = pids.tasks.get(word & FUTEX_TID_MASK)
     if owner is None or owner.is_dead():
         raise SysError(ESRCH)
     return owner
@@ -78,7 +78,7 @@ def _acquire(task: Task, address: int, key: FutexKey, taker: Task) -> PiLock | N
     if word & FUTEX_TID_MASK == 0:
         write_u32(task.memory, address, word & FUTEX_OWNER_DIED | taker.tid)
         return None
-    lock = PiLock(futexes.locks, key, _owner_of(task.kernel, word))
+    lock = PiLock(futexes.locks, key, _owner_of(task.group.pids, word))
     try:
         _refuse_circle(lock, taker)
     except SysError:

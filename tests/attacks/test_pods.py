@@ -60,7 +60,7 @@ def test_files_are_found_by_no_way(runtime: Runtime, make: Make, victim: Running
         done 2>/dev/null
         cat /proc/1/root/../../secret /proc/self/cwd/../secret 2>/dev/null
         ls /dev/shm; set -- /proc/[0-9]*; echo $#
-        cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ | tr '\\0' '\\n' | grep -c '^100[0]$'
+        cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ | tr '\\0' '\\n' | grep -c '^100[0]$'; true
     """
     assert run(runtime, make(script)) == "1\n0\n"
 
