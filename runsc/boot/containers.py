@@ -9,7 +9,7 @@ from config.launch import Launch, MountSource
 from config.oci import Spec
 from runsc.boot.container import Container, Machine, exit_code, names_of
 from runsc.boot.programs import reason_of
-from runsc.boot.requests import ContainerTable, JoinSession, RequestHandler
+from runsc.boot.requests import ContainerTable, ExecSession, JoinSession, RequestHandler
 from runsc.boot.sysctls import apply_sysctls
 from runsc.errors import RunscError
 from sentry.errors import SysError
@@ -17,8 +17,10 @@ from sentry.kernel.namespaces import UtsNamespace
 from sentry.kernel.pid_namespace import PidNamespace
 from sentry.kernel.spawn import ExitWatcher
 from sentry.kernel.thread_group import ThreadGroup
+from sentry.kernel.timer import Timer
 
 MAX_CONTAINERS: Final = 64
+PATIENCE_NS: Final = 2_000_000_000
 
 
 class InitWatcher(ExitWatcher):
@@ -32,8 +34,23 @@ class InitWatcher(ExitWatcher):
         self._member.on_init_exit(status)
 
 
+class Patience(Timer):
+    """The end of waiting for the clients of `exec`."""
+
+    def __init__(self, member: "Member") -> None:
+        super().__init__()
+        self._member = member
+
+    def fire(self) -> None:
+        self._member.tell_end()
+
+
 class Member(Container):
-    """A container that has joined; its end leaves the sandbox running."""
+    """A container that has joined; its end leaves the sandbox running.
+
+    It is told after all clients of `exec` have gone: engines forget a container
+    whose init has ended, and an exec that is told later with it.
+    """
 
     def __init__(
         self,
@@ -47,6 +64,9 @@ class Member(Container):
         self._platform = machine.kernel.platform
         self._session = session
         self._watcher: InitWatcher | None = None
+        self._execs: set[ExecSession] = set()
+        self._patience = Patience(self)
+        self._status = -1  # of init, once it has ended and until that was told
         self._is_down = False
 
     def watch_init(self) -> None:
@@ -57,7 +77,29 @@ class Member(Container):
         """Called when init has ended; in a pid namespace of its own that was the last process."""
         if not self.cgroup.living():
             self.take_down()
-        self._session.on_exit(exit_code(status))
+        self._status = exit_code(status)
+        if not self._execs:
+            self.tell_end()
+            return
+        deadline_ns = self._kernel.clock.monotonic_ns() + PATIENCE_NS
+        self._kernel.timers.arm(self._patience, deadline_ns)
+
+    def tell_end(self) -> None:
+        """Report how init has ended, once."""
+        if self._status >= 0:
+            status = self._status
+            self._status = -1
+            self._session.on_exit(status)
+
+    def exec(self, session: ExecSession) -> None:
+        super().exec(session)
+        self._execs.add(session)
+
+    def forget_exec(self, session: ExecSession) -> None:
+        self._execs.discard(session)
+        if not self._execs:
+            self._kernel.timers.disarm(self._patience)
+            self.tell_end()
 
     def take_down(self) -> None:
         """Give back what it has of the host, once."""

@@ -174,6 +174,7 @@ class Connection(HostWatcher):
         self._received: list[int] = []  # descriptors that came and that nobody took
         self._handler: RequestHandler | None = None  # of the container that is asked
         self._exec: ExecSession | None = None
+        self._told: ExecSession | None = None  # its end was told, and the client is still there
         self._join: JoinSession | None = None
         self._is_forwarding = False  # stays until the stream ends, or the client goes
         self._has_asked = False
@@ -198,10 +199,12 @@ class Connection(HostWatcher):
 
     def on_guest_exit(self, status: int) -> None:
         """Called when the guest process of this client's `exec` or `create` has ended."""
+        self._told = self._exec
         self._exec = None
         self._join = None
         self._send({"exit": status})
-        self._end()
+        if self._told is None:
+            self._end()
 
     def on_forward_end(self) -> None:
         """Called when the stream that this client has brought is over."""
@@ -220,14 +223,19 @@ class Connection(HostWatcher):
         self._received.clear()
         self._socket.close()
         self._server.forget(self)
-        if self._handler is not None and self._exec is not None:
+        handler = self._handler
+        if handler is None:
+            return
+        if self._exec is not None:
             session = self._exec
             self._exec = None
-            self._handler.abandon_exec(session)
-        if self._join is not None:
+            handler.abandon_exec(session)
+            handler.forget_exec(session)
+        elif self._told is not None:
+            handler.forget_exec(self._told)
+        elif self._join is not None:
             self._join = None
-            assert self._handler is not None
-            self._handler.kill()
+            handler.kill()
 
     def _read(self) -> None:
         try:
@@ -264,6 +272,8 @@ class Connection(HostWatcher):
     def _on_frame(self, body: bytes) -> None:
         try:
             fields = Fields(loads(body), "request")
+            if self._told is not None:
+                return  # a signal that crossed the news
             if self._exec is not None or self._join is not None:
                 self._pass_on(fields.number("signal", 0, 1, 64))
             elif self._has_asked:

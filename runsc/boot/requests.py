@@ -98,6 +98,9 @@ class RequestHandler:
         """Kill the process of an `exec` whose client has gone."""
         raise NotImplementedError
 
+    def forget_exec(self, session: ExecSession) -> None:
+        """Called when the client of an `exec` has gone, after its end was told or before."""
+
     def forward(self, session: ForwardSession) -> None:
         """Join a stream to a port of the loopback address inside."""
         raise NotImplementedError

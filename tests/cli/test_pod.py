@@ -1,6 +1,7 @@
 """Containers that join the sandbox of another one, by bundles that name its network namespace."""
 
 import os
+import select
 import signal
 import subprocess
 import time
@@ -130,6 +131,25 @@ def test_exec_and_ps_are_of_one_container(runtime: Runtime, make: Make, first: R
     assert {first.id, second.id} <= set(listed)
     second.delete()
     assert runtime("exec", second.id, "true").status != 0
+
+
+def test_an_exec_ends_before_its_container(runtime: Runtime, make: Make, first: Running) -> None:
+    for _ in range(5):
+        second = Running(runtime, make(FOREVER))
+        pid_file = second.bundle.path / "exec.pid"
+        words = ["exec", "--detach", "--pid-file", str(pid_file), second.id, "sleep", "1000"]
+        null = subprocess.DEVNULL
+        subprocess.run([*runtime.command, *words], check=True, env={}, stdin=null, stdout=null)
+        execution = int(pid_file.read_text())
+        pid_fd = os.pidfd_open(second.pid)
+        runtime("kill", second.id, "KILL").check()
+        poller = select.poll()
+        poller.register(pid_fd, select.POLLIN)
+        assert poller.poll(10_000)
+        os.close(pid_fd)
+        assert os.waitpid(execution, os.WNOHANG)[0] == execution
+        assert second.wait() == 137
+        runtime("delete", second.id).check()
 
 
 def test_pausing_holds_one_container(runtime: Runtime, make: Make, first: Running) -> None:

@@ -79,6 +79,9 @@ class Recorder(RequestHandler):
     def abandon_exec(self, session):
         self.asked.append(("abandon", session.pid))
 
+    def forget_exec(self, session):
+        self.asked.append(("forget", session.pid))
+
     def follow_window(self):
         self.asked.append("window")
 
@@ -254,15 +257,18 @@ def test_exec_reports_the_exit(world):
     world.platform.run()
     session.on_exit(7)
     assert receive(client) == {"exit": 7}
-    assert client.recv(1) == b""
-    assert world.handler.asked == [("signal_exec", 42, 2)]
+    send(client, {"signal": 3})
+    client.close()
+    world.platform.run()
+    assert world.handler.asked == [("signal_exec", 42, 2), ("forget", 42)]
+    assert len(world.platform.watched) == 1
 
 
 def test_exec_whose_client_goes_is_abandoned(world):
     client, _ = world.ask(exec_request(), [0, 1, 2])
     client.close()
     world.platform.run()
-    assert world.handler.asked == [("abandon", 42)]
+    assert world.handler.asked == [("abandon", 42), ("forget", 42)]
 
 
 def test_the_terminal_of_an_exec_is_one_descriptor(world):
