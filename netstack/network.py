@@ -30,6 +30,7 @@ from netstack.route import (
 from netstack.transport import IcmpError
 
 if TYPE_CHECKING:
+    from netstack.filter.hooks import PacketFilter
     from netstack.interface import Interface, InterfaceAddress
     from netstack.multicast import Group
     from netstack.stack import Stack
@@ -54,6 +55,7 @@ class NetworkProtocol(FrameHandler):
         self.ethertype = ethertype
         self.routing = Routing()
         self.neighbours = NeighbourTable(stack, ethertype, resolver)
+        self.filter: PacketFilter | None = None  # None: there are no rules
 
     # Packets.
 
@@ -68,6 +70,22 @@ class NetworkProtocol(FrameHandler):
     @abstractmethod
     def send_raw(self, route: Route, packet: bytes) -> bool:
         """Send a packet with the network header that it has (IP_HDRINCL, raw(7))."""
+
+    # What rules ask for.
+
+    def defragmented(self, packet: InPacket) -> InPacket | None:
+        """Return the whole packet; None while fragments of it are missing."""
+        return packet
+
+    def send_rejection(self, packet: InPacket, code: int) -> None:
+        """Answer a packet that a rule rejects: ICMP "destination unreachable" with a code."""
+
+    def count_discard(self) -> None:
+        """Count a packet that could not be sent."""
+
+    def address_type(self, address: bytes) -> int:
+        """Return what the local table says of an address, RTN_ of rtnetlink(7)."""
+        return 0
 
     # Addresses.
 
@@ -116,6 +134,10 @@ class NetworkProtocol(FrameHandler):
                 return True  # lost, and counted by the table: it is full
             route.neighbour = neighbour
         return neighbour.send(frame)
+
+    def emit(self, route: Route, frame: OutFrame, packet: OutPacket | None) -> bool:
+        """Send a finished frame."""
+        return self.transmit(route, frame)
 
     def find_route(
         self, destination: bytes, source: bytes, interface_index: int, mark: int

@@ -11,9 +11,21 @@ from typing import TYPE_CHECKING, Final
 
 from netstack.environment import Environment, Timer
 from netstack.filter import tcp_states as tcp
-from netstack.filter.passage import ESTABLISHED, NEW, RELATED, UNTRACKED, Passage
-from netstack.wire import icmp4, ipv4
-from netstack.wire.checksum import checksum
+from netstack.filter.passage import (
+    ESTABLISHED,
+    ICMP,
+    ICMPV6,
+    NEW,
+    RELATED,
+    TCP,
+    UDP,
+    UNTRACKED,
+    Passage,
+    upper_layer,
+)
+from netstack.packet import CHECKSUM_GOOD
+from netstack.wire import icmp4, icmp6, ipv4, ipv6
+from netstack.wire.checksum import checksum, pseudo_header
 
 if TYPE_CHECKING:
     from netstack.packet import InPacket
@@ -21,7 +33,8 @@ if TYPE_CHECKING:
 Tuple = tuple[bytes, bytes, int, int, int]
 """Source, destination, protocol, source port, destination port.
 
-For ICMP the ports are the identification, and type and code.
+For ICMP the ports are the identification, and type and code.  IPv6 has its own protocol of that
+kind, so tuples of the two versions differ.
 """
 
 SECOND: Final = 1_000_000_000
@@ -38,7 +51,11 @@ GENERIC_TIMEOUT: Final = 600
 
 # Requests and answers of ICMP.
 ANSWERS: Final = {8: 0, 0: 8, 13: 14, 14: 13, 15: 16, 16: 15, 17: 18, 18: 17}
+ANSWERS6: Final = {icmp6.ECHO_REQUEST: icmp6.ECHO_REPLY, icmp6.ECHO_REPLY: icmp6.ECHO_REQUEST}
 REQUESTS: Final = (8, 13, 15, 17)
+REQUESTS6: Final = (icmp6.ECHO_REQUEST,)
+# What hosts of one link say to each other is no connection (nf_conntrack_icmpv6_init).
+UNTRACKED6: Final = (130, 131, 132, 133, 134, 135, 136, 137, 143)
 
 # enum ip_conntrack_status, linux/netfilter/nf_conntrack_common.h.
 SEEN_REPLY: Final = 1 << 1
@@ -59,6 +76,8 @@ class Connection:
         self.reply = inverted(original)
         self.expires_ns = 0
         self.tcp = tcp.TcpState()
+        self.mark = 0
+        self.ident = 0  # which of all connections
         self.has_reply = False
         self.is_assured = False  # not the first to go when the table is full
         self.is_confirmed = False
@@ -89,28 +108,35 @@ class Connection:
 def inverted(item: Tuple) -> Tuple:
     """Return the tuple of answers."""
     source, destination, protocol, source_port, destination_port = item
-    if protocol == ipv4.ICMP:
-        kind = ANSWERS.get(destination_port >> 8, destination_port >> 8)
+    if protocol in {ICMP, ICMPV6}:
+        answers = ANSWERS if protocol == ICMP else ANSWERS6
+        kind = answers.get(destination_port >> 8, destination_port >> 8)
         return destination, source, protocol, source_port, kind << 8 | destination_port & 0xFF
     return destination, source, protocol, destination_port, source_port
 
 
 def tuple_at(data: bytes, network: int, end: int) -> Tuple | None:
     """Return the tuple of the packet at `network`; None if it is cut off or a later fragment."""
-    if end - network < 20 or data[network] >> 4 != 4:
+    if end - network < ipv4.HEADER_LENGTH:
         return None
-    transport = network + (data[network] & 0x0F) * 4
-    if transport - network < 20 or data[network + 6] & 0x1F or data[network + 7]:
+    version = data[network] >> 4
+    if version == 6 and end - network >= ipv6.HEADER_SIZE:
+        source = data[network + 8 : network + 24]
+        destination = data[network + 24 : network + 40]
+    elif version == 4 and data[network] & 0x0F >= 5:
+        source = data[network + 12 : network + 16]
+        destination = data[network + 16 : network + 20]
+    else:
         return None
-    protocol = data[network + 9]
-    source = data[network + 12 : network + 16]
-    destination = data[network + 16 : network + 20]
-    if protocol in {ipv4.TCP, ipv4.UDP}:
+    protocol, transport, offset = upper_layer(data, network, end)
+    if offset:
+        return None
+    if protocol in {TCP, UDP}:
         if end - transport < 8:
             return None
         ports = int.from_bytes(data[transport : transport + 4], "big")
         return source, destination, protocol, ports >> 16, ports & 0xFFFF
-    if protocol == ipv4.ICMP:
+    if protocol == (ICMP if version == 4 else ICMPV6):
         if end - transport < 8:
             return None
         ident = (data[transport + 4] << 8) | data[transport + 5]
@@ -129,6 +155,7 @@ class ConnectionTable(Timer):
         self.order: dict[Connection, None] = {}  # oldest first
         self.limit = MAX_CONNECTIONS
         self.drops = 0  # packets for which there was no room
+        self._last_ident = 0
 
     def find(self, item: Tuple) -> Connection | None:
         """Return the connection that a packet belongs to."""
@@ -147,6 +174,9 @@ class ConnectionTable(Timer):
             return
         item = tuple_at(passage.data, passage.network, passage.end)
         if item is None or not _is_sound(passage):
+            return
+        if item[2] == ICMPV6 and item[4] >> 8 in UNTRACKED6:
+            passage.state = UNTRACKED
             return
         connection = self.find(item)
         is_reply = connection is not None and item != connection.original
@@ -176,7 +206,7 @@ class ConnectionTable(Timer):
     def _advance(self, connection: Connection, passage: Passage, *, is_reply: bool) -> bool:
         """Note a packet of a connection; False if it cannot be one of it."""
         protocol = passage.protocol
-        if protocol == ipv4.TCP:
+        if protocol == TCP:
             if not passage.has_transport(20):
                 return False
             flags = passage.data[passage.transport + 13]
@@ -185,13 +215,14 @@ class ConnectionTable(Timer):
             seconds = connection.tcp.timeout()
             if connection.tcp.state == tcp.ESTABLISHED and connection.has_reply:
                 connection.is_assured = True
-        elif protocol == ipv4.UDP:
+        elif protocol == UDP:
             seconds = UDP_TIMEOUT
             if connection.has_reply:
                 seconds = UDP_STREAM_TIMEOUT
                 connection.is_assured = True
-        elif protocol == ipv4.ICMP:
-            if not connection.is_confirmed and connection.original[4] >> 8 not in REQUESTS:
+        elif protocol in {ICMP, ICMPV6}:
+            requests = REQUESTS if protocol == ICMP else REQUESTS6
+            if not connection.is_confirmed and connection.original[4] >> 8 not in requests:
                 return False
             seconds = ICMP_TIMEOUT
         else:
@@ -214,6 +245,8 @@ class ConnectionTable(Timer):
             self.drops += 1
             return False
         connection.is_confirmed = True
+        self._last_ident = self._last_ident % 0xFFFF_FFFF + 1
+        connection.ident = self._last_ident
         self.connections[connection.original] = connection
         self.connections[connection.reply] = connection
         self.order[connection] = None
@@ -263,8 +296,14 @@ class ConnectionTable(Timer):
 def _is_sound(passage: Passage) -> bool:
     """Return whether the checksum of an ICMP message that came from outside is right."""
     arrived: InPacket | None = passage.arrived
-    if passage.protocol != ipv4.ICMP or arrived is None:
+    if passage.protocol not in {ICMP, ICMPV6} or arrived is None:
         return True
-    if passage.end - passage.transport < icmp4.HEADER_LENGTH:
+    size = passage.end - passage.transport
+    if size < icmp4.HEADER_LENGTH:
         return False
-    return not checksum(passage.data[passage.transport : passage.end])
+    total = 0
+    if passage.version == 6:
+        if arrived.checksum == CHECKSUM_GOOD:
+            return True
+        total = pseudo_header(passage.source, passage.destination, ICMPV6, size)
+    return not checksum(passage.data[passage.transport : passage.end], total)

@@ -11,7 +11,7 @@ from netstack.interface import Interface
 
 if TYPE_CHECKING:
     from netstack.filter.conntrack import Connection
-    from netstack.ip.ipv4 import Ipv4
+    from netstack.network import NetworkProtocol
 
 NAME_SIZE: Final = 16  # of an interface's name: IFNAMSIZ
 # Protocols whose headers begin with ports.
@@ -60,7 +60,7 @@ class HeaderMatch(Match):
             if is_it == self.not_output:
                 return False
         if self.later_fragments or self.not_fragments:
-            return (passage.fragment_offset() != 0) != self.not_fragments
+            return (passage.offset != 0) != self.not_fragments
         return True
 
 
@@ -146,6 +146,17 @@ class IcmpMatch(Match):
         return same != self.inverted
 
 
+class Icmp6Match(IcmpMatch):
+    """The same of ICMPv6, where 255 is a type like others."""
+
+    def matches(self, passage: Passage) -> bool:
+        if not passage.has_transport(4):
+            return False
+        kind, code = passage.data[passage.transport], passage.data[passage.transport + 1]
+        same = kind == self.kind and self.low <= code <= self.high
+        return same != self.inverted
+
+
 class MultiportMatch(Match):
     """Several ports and ranges of them."""
 
@@ -214,6 +225,23 @@ class MarkMatch(Match):
         return (passage.mark & self.mask == self.mark) != self.inverted
 
 
+class ConnmarkMatch(Match):
+    """The mark of a packet's connection."""
+
+    needs_tracking = True
+
+    def __init__(self, mark: int, mask: int, *, inverted: bool) -> None:
+        self.mark = mark
+        self.mask = mask
+        self.inverted = inverted
+
+    def matches(self, passage: Passage) -> bool:
+        connection = passage.connection
+        if connection is None:
+            return False
+        return (connection.mark & self.mask == self.mark) != self.inverted
+
+
 class CommentMatch(Match):
     """Something for who reads the rules."""
 
@@ -244,7 +272,7 @@ class LimitMatch(Match):
 class AddressTypeMatch(Match):
     """What the routing tables say an address is; masks of 1 << RTN_ (rtnetlink(7))."""
 
-    def __init__(self, network: Ipv4, source: int, destination: int) -> None:
+    def __init__(self, network: NetworkProtocol, source: int, destination: int) -> None:
         self.network = network
         self.source = source
         self.destination = destination

@@ -6,8 +6,16 @@ from typing import Final
 
 from netstack.environment import Environment
 from netstack.filter.conntrack import Connection, ConnectionTable, Tuple, inverted
-from netstack.filter.passage import LOCAL_OUT, PRE_ROUTING, RELATED, Passage
-from netstack.wire import ipv4
+from netstack.filter.passage import (
+    ICMP,
+    ICMPV6,
+    LOCAL_OUT,
+    PRE_ROUTING,
+    RELATED,
+    TCP,
+    UDP,
+    Passage,
+)
 
 # How many ports are tried before a connection is given up.
 MAX_ATTEMPTS: Final = 128
@@ -70,8 +78,8 @@ class Translator:
             host = self._choose_host(current, wanted, host, destination=destination)
         item = with_host(current, host, destination=destination)
         protocol = item[2]
-        is_icmp = protocol == ipv4.ICMP
-        if (is_icmp and destination) or protocol not in {ipv4.TCP, ipv4.UDP, ipv4.ICMP}:
+        is_icmp = protocol in {ICMP, ICMPV6}
+        if (is_icmp and destination) or protocol not in {TCP, UDP, ICMP, ICMPV6}:
             return item if self._is_free(item) else None
         port = item[4] if destination else item[3]
         if wanted.has_ports and not is_icmp:
@@ -118,7 +126,8 @@ class Translator:
         key = int.from_bytes(current[0], "big")
         if not wanted.is_persistent:
             key = key * 31 + int.from_bytes(current[1], "big")
-        return (low + key * 0x9E3779B1 % (1 << 32) * count // (1 << 32)).to_bytes(4, "big")
+        place = low + key * 0x9E3779B1 % (1 << 32) * count // (1 << 32)
+        return place.to_bytes(len(wanted.low), "big")
 
     # Every packet.
 
@@ -150,7 +159,7 @@ class Translator:
 
 def quoted_port(item: Tuple) -> int:
     """Return what is to be in the place of the destination port (of ICMP the identification)."""
-    return item[3] if item[2] == ipv4.ICMP else item[4]
+    return item[3] if item[2] in {ICMP, ICMPV6} else item[4]
 
 
 def with_host(item: Tuple, host: bytes, *, destination: bool) -> Tuple:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from netstack.wire import ipv4
+from netstack.wire import icmp4, icmp6, ipv4, ipv6
 from netstack.wire.checksum import checksum, finish, replace
 
 if TYPE_CHECKING:
@@ -27,14 +27,21 @@ ESTABLISHED: Final = 2
 RELATED: Final = 3
 UNTRACKED: Final = 4
 
+TCP: Final = 6
+UDP: Final = 17
+ICMP: Final = 1
+ICMPV6: Final = 58
 # Where transports have their checksums.
-CHECKSUM_OFFSETS: Final = {ipv4.TCP: 16, ipv4.UDP: 6}
+CHECKSUM_OFFSETS: Final = {TCP: 16, UDP: 6}
+# What asks and answers of ICMP, with an identification.
+PINGS: Final = (0, 8, 13, 14, 15, 16, 17, 18)
+PINGS6: Final = (icmp6.ECHO_REQUEST, icmp6.ECHO_REPLY)
 
 NO_ID: Final = -1  # of a user or group: no socket sends the packet
 
 
 class Passage:
-    """An IPv4 packet as rules see it.
+    """An IP packet as rules see it.
 
     `data` begins with what lies before `network`, where the IP header is.  What follows the
     transport header may be elsewhere (`rest` bytes more) unless the packet is ICMP.
@@ -43,12 +50,17 @@ class Passage:
     def __init__(self, data: bytes, network: int, rest: int) -> None:
         self.data = data
         self.network = network
-        self.transport = network + (data[network] & 0x0F) * 4
         self.end = len(data)
         self.rest = rest
-        self.protocol = data[network + 9]
-        self.source = data[network + 12 : network + 16]
-        self.destination = data[network + 16 : network + 20]
+        self.version = data[network] >> 4
+        if self.version == 6:
+            self.source = data[network + 8 : network + 24]
+            self.destination = data[network + 24 : network + 40]
+        else:
+            self.source = data[network + 12 : network + 16]
+            self.destination = data[network + 16 : network + 20]
+        # Of the transport header; and where a fragment begins in the whole, in bytes.
+        self.protocol, self.transport, self.offset = upper_layer(data, network, len(data))
         self.input: Interface | None = None
         self.output: Interface | None = None
         self.mark = 0
@@ -65,14 +77,9 @@ class Passage:
         """Return the packet's length in bytes, with the IP header."""
         return self.end - self.network + self.rest
 
-    def fragment_offset(self) -> int:
-        """Return where this fragment begins, in units of eight bytes."""
-        at = self.network + 6
-        return ((self.data[at] << 8) | self.data[at + 1]) & ipv4.OFFSET_MASK
-
     def has_transport(self, size: int) -> bool:
         """Return whether the first `size` bytes of the transport header are there."""
-        return self.end - self.transport >= size and not self.fragment_offset()
+        return self.end - self.transport >= size and not self.offset
 
     def word(self, offset: int) -> int:
         """Return 16 bits of the transport header."""
@@ -81,20 +88,20 @@ class Passage:
 
     def is_icmp_error(self) -> bool:
         """Return whether this is an ICMP message about another packet."""
-        return (
-            self.protocol == ipv4.ICMP
-            and self.has_transport(8)
-            and self.data[self.transport] in (3, 4, 5, 11, 12)
-        )
+        if not self.has_transport(8):
+            return False
+        if self.version == 6:
+            return self.protocol == ICMPV6 and icmp6.is_error(self.data[self.transport])
+        return self.protocol == ICMP and self.data[self.transport] in icmp4.ERRORS
 
     def set_source(self, host: bytes, port: int) -> None:
         """Rewrite the source address, and the port (or ICMP identification) if there is one."""
-        self._set(12, host, 0, port)
+        self._set(8 if self.version == 6 else 12, host, 0, port)
         self.source = host
 
     def set_destination(self, host: bytes, port: int) -> None:
         """Rewrite the destination."""
-        self._set(16, host, 2, port)
+        self._set(24 if self.version == 6 else 16, host, 2, port)
         self.destination = host
 
     def _set(self, address_at: int, host: bytes, port_at: int, port: int) -> None:
@@ -106,11 +113,12 @@ class Passage:
         """Rewrite an address of the packet that an ICMP error is about."""
         inner = self.transport + 8
         before = self.data
+        source_at, destination_at = (8, 24) if self.version == 6 else (12, 16)
         data = rewrite(
             before,
             inner,
             self.end,
-            12 if is_source else 16,
+            source_at if is_source else destination_at,
             host,
             0 if is_source else 2,
             port,
@@ -146,40 +154,72 @@ def rewrite(
     a port, wherever it goes; what is not there (a quoted packet is cut off) is left alone.
     """
     at = network + address_at
-    old = int.from_bytes(data[at : at + 4], "big")
-    new = int.from_bytes(host, "big")
+    before = data[at : at + len(host)]
+    old, new = int.from_bytes(before, "big"), int.from_bytes(host, "big")
     if old != new:
-        data = data[:at] + host + data[at + 4 :]
-        data = adjust(data, network + 10, old, new)
-    if data[network + 6] & 0x1F or data[network + 7]:
+        data = data[:at] + host + data[at + len(host) :]
+        if len(host) == 4:
+            data = adjust(data, network + 10, old, new)
+    protocol, transport, offset = upper_layer(data, network, end)
+    if offset:
         return data
-    transport = network + (data[network] & 0x0F) * 4
-    protocol = data[network + 9]
-    if protocol == ipv4.ICMP:
-        return _rewrite_ping(data, transport, end, port)
-    offset = CHECKSUM_OFFSETS.get(protocol, -1)
-    if offset < 0 or end - transport < 4:
+    if protocol in {ICMP, ICMPV6}:
+        if protocol == ICMPV6 and old != new and end - transport >= 4:
+            data = adjust(data, transport + 2, old, new)
+        return _rewrite_ping(data, transport, end, port, PINGS if protocol == ICMP else PINGS6)
+    checksum_at = CHECKSUM_OFFSETS.get(protocol, -1)
+    if checksum_at < 0 or end - transport < 4:
         return data
     at = transport + port_at
     old_port = (data[at] << 8) | data[at + 1]
     if old_port != port:
         data = replace(data, at, port)
-    at = transport + offset
-    if at + 2 > end or (protocol == ipv4.UDP and data[at : at + 2] == b"\0\0"):
+    at = transport + checksum_at
+    if at + 2 > end or (protocol == UDP and data[at : at + 2] == b"\0\0"):
         return data  # cut off, or without a checksum (RFC 768)
     if is_partial:
         total = (data[at] << 8) | data[at + 1]
         return replace(data, at, (total - old + new) % 65535)
     data = adjust(data, at, old + old_port, new + port)
-    if protocol == ipv4.UDP and data[at : at + 2] == b"\0\0":
+    if protocol == UDP and data[at : at + 2] == b"\0\0":
         data = replace(data, at, 0xFFFF)
     return data
 
 
-def _rewrite_ping(data: bytes, transport: int, end: int, ident: int) -> bytes:
-    if end - transport < 8 or data[transport] not in (0, 8, 13, 14, 15, 16, 17, 18):
+def _rewrite_ping(
+    data: bytes, transport: int, end: int, ident: int, kinds: tuple[int, ...]
+) -> bytes:
+    if end - transport < 8 or data[transport] not in kinds:
         return data
     old = (data[transport + 4] << 8) | data[transport + 5]
     if old == ident:
         return data
     return adjust(replace(data, transport + 4, ident), transport + 2, old, ident)
+
+
+def upper_layer(data: bytes, network: int, end: int) -> tuple[int, int, int]:
+    """Return the transport protocol, where its header begins, and the fragment's offset in bytes.
+
+    Of a later fragment what follows is no header.  Nothing is checked but that reads stay inside;
+    where a header is cut off the transport begins at the end.
+    """
+    if data[network] >> 4 != 6:
+        field = (data[network + 6] << 8) | data[network + 7]
+        at = network + (data[network] & 0x0F) * 4
+        return data[network + 9], at, (field & ipv4.OFFSET_MASK) * 8
+    protocol = data[network + 6]
+    at = network + ipv6.HEADER_SIZE
+    for _ in range(ipv6.MAX_EXTENSION_HEADERS):
+        if protocol not in ipv6.EXTENSION_HEADERS:
+            break
+        if end - at < 8:
+            return protocol, end, 0
+        size = 8 + data[at + 1] * 8
+        if protocol == ipv6.FRAGMENT:
+            offset = ((data[at + 2] << 8) | data[at + 3]) & 0xFFF8
+            size = ipv6.FRAGMENT_HEADER_SIZE
+            if offset:
+                return data[at], at + size, offset
+        protocol = data[at]
+        at += size
+    return protocol, min(at, end), 0

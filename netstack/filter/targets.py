@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Final
 from netstack.filter.nat import Range, changes_destination, is_done
 from netstack.filter.passage import PRE_ROUTING, UNTRACKED, Passage
 from netstack.filter.table import ACCEPT, CONTINUE, DROP, Target
-from netstack.wire import icmp4, ipv4
+from netstack.wire import address6, icmp4, icmp6, ipv4
 
 if TYPE_CHECKING:
-    from netstack.filter.filter4 import Filter4
+    from netstack.filter.hooks import PacketFilter
 
 TCP_RESET: Final = -1  # of RejectTarget.code: no ICMP message
 
@@ -24,6 +24,45 @@ class MarkTarget(Target):
 
     def run(self, passage: Passage, hook: int) -> int:
         passage.mark = (passage.mark & ~self.mask & 0xFFFFFFFF) ^ self.mark
+        return CONTINUE
+
+
+# What CONNMARK does (enum of linux/netfilter/xt_connmark.h).
+SET_MARK: Final = 0
+SAVE_MARK: Final = 1
+RESTORE_MARK: Final = 2
+
+
+class ConnmarkTarget(Target):
+    """Sets the mark of a connection, or copies it from or to the packet's: CONNMARK."""
+
+    needs_tracking = True
+
+    def __init__(self, mode: int, mark: int, mask: int, packet_mask: int) -> None:
+        self.mode = mode
+        self.mark = mark
+        self.mask = mask
+        self.packet_mask = packet_mask
+
+    def run(self, passage: Passage, hook: int) -> int:
+        connection = passage.connection
+        if connection is None:
+            return CONTINUE
+        if self.mode == SET_MARK:
+            connection.mark = (connection.mark & ~self.mask & 0xFFFFFFFF) ^ self.mark
+        elif self.mode == SAVE_MARK:
+            taken = passage.mark & self.packet_mask
+            connection.mark = (connection.mark & ~self.mask & 0xFFFFFFFF) ^ taken
+        else:
+            taken = connection.mark & self.mask
+            passage.mark = (passage.mark & ~self.packet_mask & 0xFFFFFFFF) ^ taken
+        return CONTINUE
+
+
+class LogTarget(Target):
+    """Says that a packet came by: LOG.  There is nobody here who reads that, so it is counted."""
+
+    def run(self, passage: Passage, hook: int) -> int:
         return CONTINUE
 
 
@@ -50,15 +89,15 @@ class TrackTarget(Target):
 class RejectTarget(Target):
     """Drops a packet and tells its sender: REJECT."""
 
-    def __init__(self, filter4: Filter4, code: int) -> None:
-        self.filter4 = filter4
+    def __init__(self, rules: PacketFilter, code: int) -> None:
+        self.rules = rules
         self.code = code  # of ICMP "destination unreachable", or TCP_RESET
 
     def run(self, passage: Passage, hook: int) -> int:
         if self.code == TCP_RESET:
-            self.filter4.send_reset(passage)
+            self.rules.send_reset(passage)
         else:
-            self.filter4.send_unreachable(passage, self.code)
+            self.rules.send_unreachable(passage, self.code)
         return DROP
 
 
@@ -67,12 +106,16 @@ class NatTarget(Target):
 
     needs_tracking = True
 
-    def __init__(self, filter4: Filter4, wanted: Range) -> None:
-        self.filter4 = filter4
+    def __init__(self, rules: PacketFilter, wanted: Range) -> None:
+        self.rules = rules
         self.wanted = wanted
 
     def run(self, passage: Passage, hook: int) -> int:
-        return self.set_up(passage, hook, self.wanted)
+        return self.run_range(passage, hook, self.wanted)
+
+    def run_range(self, passage: Passage, hook: int, wanted: Range) -> int:
+        """Return a verdict, having used a range."""
+        return self.set_up(passage, hook, wanted)
 
     def set_up(self, passage: Passage, hook: int, wanted: Range) -> int:
         """Give the connection an address and port of a range."""
@@ -82,40 +125,40 @@ class NatTarget(Target):
         destination = changes_destination(hook)
         if is_done(connection, destination=destination):
             return ACCEPT
-        translator = self.filter4.translator
+        translator = self.rules.translator
         return ACCEPT if translator.set_up(connection, wanted, destination=destination) else DROP
 
 
 class RedirectTarget(NatTarget):
     """Sends packets to this host: REDIRECT."""
 
-    def run(self, passage: Passage, hook: int) -> int:
-        host = ipv4.LOOPBACK
+    def run_range(self, passage: Passage, hook: int, wanted: Range) -> int:
+        host = address6.LOOPBACK if passage.version == 6 else ipv4.LOOPBACK
         if hook == PRE_ROUTING:
             host = first_address(passage)
             if not host:
                 return DROP
-        return self.set_up(passage, hook, at_host(self.wanted, host))
+        return self.set_up(passage, hook, at_host(wanted, host))
 
 
 class MasqueradeTarget(NatTarget):
     """Gives packets the address of the interface that they leave by: MASQUERADE."""
 
-    def run(self, passage: Passage, hook: int) -> int:
+    def run_range(self, passage: Passage, hook: int, wanted: Range) -> int:
         if passage.source == ipv4.ANY:
             return ACCEPT  # DHCP asks like this
         output = passage.output
-        host = self.filter4.network.select_source(output, passage.destination) if output else b""
+        host = self.rules.network.select_source(output, passage.destination) if output else b""
         if not host:
             return DROP
-        return self.set_up(passage, hook, at_host(self.wanted, host))
+        return self.set_up(passage, hook, at_host(wanted, host))
 
 
 def first_address(passage: Passage) -> bytes:
-    """Return the first IPv4 address of the interface that a packet came by; empty: none."""
+    """Return the first address of the interface that a packet came by; empty: none."""
     if passage.input is not None:
         for address in passage.input.addresses:
-            if len(address.host) == 4:
+            if len(address.host) == len(passage.source):
                 return address.host
     return b""
 
@@ -134,6 +177,14 @@ def at_host(ports: Range, host: bytes) -> Range:
 # Codes of ICMP "destination unreachable" that REJECT knows (RFC 792, RFC 1122, RFC 1812).
 NET_PROHIBITED: Final = 9
 HOST_PROHIBITED: Final = 10
+REJECT_CODES6: Final = (
+    icmp6.NO_ROUTE,
+    icmp6.PROHIBITED,
+    icmp6.ADDRESS_UNREACHABLE,
+    icmp6.PORT_UNREACHABLE,
+    icmp6.POLICY_FAIL,
+    icmp6.REJECT_ROUTE,
+)
 REJECT_CODES: Final = (
     icmp4.NET_UNREACHABLE,
     icmp4.HOST_UNREACHABLE,

@@ -64,6 +64,13 @@ class Forwarder6:
             return
         if route.interface is interface:
             self._redirect(packet, route)
+        rules = self.ip.filter
+        if rules is not None:
+            # Rules, and who is told of a rejected packet, see it as it will leave.
+            at = packet.network + 7
+            packet.data = packet.data[:at] + bytes((packet.ttl - 1,)) + packet.data[at + 1 :]
+            if not rules.forward(packet, route.interface):
+                return
         counters.ForwDatagrams += 1
         if not self._send(packet, route):
             counters.OutDiscards += 1
@@ -71,7 +78,10 @@ class Forwarder6:
     def _find_route(self, packet: InPacket) -> Route | None:
         """Return the way to the destination; None after having told the sender."""
         entry = self.ip.routing.lookup(
-            packet.destination, packet.source, input_index=packet.interface.index
+            packet.destination,
+            packet.source,
+            mark=packet.mark,
+            input_index=packet.interface.index,
         )
         kind = entry.kind if entry is not None else UNREACHABLE
         if entry is not None and kind == UNICAST:

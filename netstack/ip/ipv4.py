@@ -11,7 +11,7 @@ from netstack.errors import (
     NO_SUCH_DEVICE,
     NetError,
 )
-from netstack.filter import output4
+from netstack.filter import output
 from netstack.interface import IFF_UP, Interface, InterfaceAddress
 from netstack.ip import addresses4
 from netstack.ip.arp import Arp
@@ -32,12 +32,12 @@ from netstack.packet import (
     OutPacket,
 )
 from netstack.route import BROADCAST, LOCAL, MULTICAST, UNICAST, Route
+from netstack.wire import icmp4
 from netstack.wire import ipv4 as wire
 from netstack.wire.checksum import checksum, finish, replace
 from netstack.wire.ethernet import multicast4
 
 if TYPE_CHECKING:
-    from netstack.filter.filter4 import Filter4
     from netstack.stack import Stack
 
 # Counters of identifications; two flows may share one.
@@ -59,7 +59,6 @@ class Ipv4(NetworkProtocol):
         self.icmp = Icmp4(stack, self)
         self.igmp = Igmp(stack, self)
         self.forwarder = Forwarder4(stack, self)
-        self.filter: Filter4 | None = None  # None: there are no rules
         settings = stack.settings
         self.reassembler = Reassembler(
             stack.environment,
@@ -100,7 +99,6 @@ class Ipv4(NetworkProtocol):
         return kind
 
     def address_type(self, address: bytes) -> int:
-        """Return what the local table says of an address, RTN_ of rtnetlink(7)."""
         return BROADCAST if address[0] == 0 else self.kind_of(address) or UNICAST
 
     def select_source(self, interface: Interface, destination: bytes) -> bytes:
@@ -204,7 +202,7 @@ class Ipv4(NetworkProtocol):
             options,
         )
         if self.filter is not None:
-            return output4.send(self, self.filter, route, head, packet, mtu)
+            return output.send4(self, self.filter, route, head, packet, mtu)
         header = transport_header(packet, route.source, route.destination, by_link=by_link)
         if must_split:
             return self.send_fragments(route, head, header + packet.payload, packet, mtu)
@@ -309,7 +307,7 @@ class Ipv4(NetworkProtocol):
         header = replace(header, 10, finish(checksum(header)))
         self.counters.OutRequests += 1
         if self.filter is not None:
-            return output4.send_raw(self, self.filter, route, header, packet[length:])
+            return output.send_raw4(self, self.filter, route, header, packet[length:])
         return self.emit(route, OutFrame(ETHERTYPE_IPV4, header, packet[length:]), None)
 
     # In.
@@ -444,6 +442,15 @@ class Ipv4(NetworkProtocol):
                 return
             packet = whole
         self.deliver_local(packet)
+
+    def defragmented(self, packet: InPacket) -> InPacket | None:
+        return self.reassemble(packet) if packet.is_fragment() else packet
+
+    def send_rejection(self, packet: InPacket, code: int) -> None:
+        self.icmp.send_error(packet, icmp4.DEST_UNREACH, code, 0)
+
+    def count_discard(self) -> None:
+        self.counters.OutDiscards += 1
 
     def deliver_local(self, packet: InPacket) -> None:
         """Give a whole packet to whom it is for, if the rules let it in."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from netstack.errors import INVALID, MESSAGE_TOO_LONG, NETWORK_UNREACHABLE, NetError
+from netstack.filter import output
 from netstack.interface import IFF_MULTICAST, IFF_NOARP, Interface, InterfaceAddress
 from netstack.ip.addrconf import AddressConfiguration
 from netstack.ip.config6 import Ipv6Interface
@@ -22,6 +23,7 @@ from netstack.packet import ETHERTYPE_IPV6, InPacket, OutFrame, OutPacket
 from netstack.route import (
     LOCAL,
     MULTICAST,
+    UNREACHABLE,
     Route,
     RouteEntry,
 )
@@ -37,6 +39,7 @@ from netstack.wire.address6 import (
     multicast_link_address,
     needs_scope,
 )
+from netstack.wire.checksum import replace
 from netstack.wire.ipv6 import (
     EXTENSION_HEADERS,
     FRAGMENT,
@@ -118,12 +121,26 @@ class Ipv6(NetworkProtocol):
             counters.InDiscards += 1
         elif is_martian(packet):
             counters.InAddrErrors += 1
-        elif packet.destination[0] == 0xFF:
+        elif self.filter is None:
+            self._take(packet)
+        else:
+            passed = self.filter.prerouting(packet)
+            if passed is not None:
+                self._take(passed)
+
+    def _take(self, packet: InPacket) -> None:
+        """Decide where a packet goes."""
+        if packet.destination[0] == 0xFF:
             self._take_multicast(packet)
         elif self._is_ours(packet):
-            self._deliver(packet)
+            self.deliver_local(packet)
         else:
             self.forwarder.forward(packet)
+
+    def deliver_local(self, packet: InPacket) -> None:
+        """Give a packet, or a fragment, to whom it is for, if the rules let it in."""
+        if self.filter is None or self.filter.local_in(packet):
+            self._deliver(packet)
 
     def _is_ours(self, packet: InPacket) -> bool:
         """Return whether a packet is for this host; link-local addresses belong to one link."""
@@ -149,7 +166,7 @@ class Ipv6(NetworkProtocol):
             ALL_NODES,
             ALL_NODES_OF_INTERFACE,
         ):
-            self._deliver(packet)
+            self.deliver_local(packet)
 
     def _is_filtered(self, packet: InPacket, protocol: int) -> bool:
         """Return whether all members of a group shut out the source; queries pass (RFC 3810, 6)."""
@@ -212,6 +229,31 @@ class Ipv6(NetworkProtocol):
 
     def send_unreachable(self, packet: InPacket) -> None:
         self.icmp.send_error(packet, icmp6.DESTINATION_UNREACHABLE, icmp6.PORT_UNREACHABLE)
+
+    # What rules ask for.
+
+    def defragmented(self, packet: InPacket) -> InPacket | None:
+        if packet.data[packet.network + 6] not in EXTENSION_HEADERS:
+            return packet
+        chain = walk(packet.data, packet.network, packet.end)
+        if chain.is_malformed or chain.protocol != FRAGMENT:
+            return packet
+        packet.transport = chain.transport
+        return self._reassemble(packet, chain)
+
+    def send_rejection(self, packet: InPacket, code: int) -> None:
+        self.icmp.send_error(packet, icmp6.DESTINATION_UNREACHABLE, code)
+
+    def count_discard(self) -> None:
+        self.counters.OutDiscards += 1
+
+    def address_type(self, address: bytes) -> int:
+        if is_multicast(address):
+            return MULTICAST
+        if self.stack.is_local_address(address):
+            return LOCAL
+        entry = self.routing.lookup(address)
+        return entry.kind if entry is not None else UNREACHABLE
 
     # Fragments.
 
@@ -288,14 +330,17 @@ class Ipv6(NetworkProtocol):
         if size + len(hop_by_hop) > MAX_PAYLOAD:
             raise NetError(MESSAGE_TOO_LONG)
         total = size + HEADER_SIZE + (len(hop_by_hop) + 1 if hop_by_hop else 0)
-        ttl = packet.ttl
+        ttl = packet.ttl or (1 if destination[0] == 0xFF else self.hop_limit(interface))
+        if self.filter is not None:
+            # Rules read and rewrite checksums: only segments to be cut are left to the link.
+            by_link = packet.gso_size != 0
+            header = self._headers(route, packet, ttl, hop_by_hop, by_link=by_link)
+            at = len(header) - len(packet.header)
+            return output.send6(self, self.filter, route, header, packet, at)
         if destination[0] == 0xFF:
-            ttl = ttl or 1
             self._send_to_group(route, packet, total, ttl)
             if packet.stays_here:
                 return True
-        elif not ttl:
-            ttl = self.hop_limit(interface)
         is_large = total > route.mtu
         if is_large and packet.gso_size and total <= interface.link.gso_max:
             is_large = False
@@ -303,7 +348,8 @@ class Ipv6(NetworkProtocol):
             if packet.dont_fragment or packet.gso_size or hop_by_hop:
                 self.counters.FragFails += 1
                 raise NetError(MESSAGE_TOO_LONG)
-            return self._send_fragments(route, packet, ttl)
+            header = self._headers(route, packet, ttl, b"", by_link=False)
+            return self.send_fragments(route, header, packet.payload, packet)
         by_link = packet.checksum_offset >= 0 and leaves_checksum(route, packet)
         header = self._headers(route, packet, ttl, hop_by_hop, by_link=by_link)
         frame = OutFrame(ETHERTYPE_IPV6, header, packet.payload)
@@ -338,39 +384,60 @@ class Ipv6(NetworkProtocol):
 
     def _send_to_group(self, route: Route, packet: OutPacket, total: int, ttl: int) -> None:
         """Count a packet to a group, and give members on this host their copy."""
+        self._count_to_group(total)
+        if self._loops(route, packet):
+            header = self._headers(route, packet, ttl, b"", by_link=False)
+            self.stack.deliveries.push(route.interface, header + packet.payload, 0, ETHERTYPE_IPV6)
+
+    def loop_to_members(self, route: Route, data: bytes, packet: OutPacket) -> None:
+        """The same for a finished packet."""
+        self._count_to_group(len(data))
+        if self._loops(route, packet):
+            self.stack.deliveries.push(route.interface, data, 0, ETHERTYPE_IPV6, packet.passage)
+
+    def _count_to_group(self, size: int) -> None:
         self.counters.OutMcastPkts += 1
-        self.counters.OutMcastOctets += total
+        self.counters.OutMcastOctets += size
+
+    def _loops(self, route: Route, packet: OutPacket) -> bool:
+        """Return whether members on this host are to get a copy from here."""
         interface = route.interface
         if not packet.multicast_loop or interface.link.is_loopback:
-            return
-        if route.destination in interface.groups or route.destination == ALL_NODES:
-            header = self._headers(route, packet, ttl, b"", by_link=False)
-            self.stack.deliveries.push(interface, header + packet.payload, 0, ETHERTYPE_IPV6)
+            return False
+        return route.destination in interface.groups or route.destination == ALL_NODES
 
     def hop_limit(self, interface: Interface) -> int:
         """Return the default hop limit: what a router said, or the setting."""
         return self.state_of(interface).hop_limit or self.stack.settings.ipv6_hop_limit
 
-    def _send_fragments(self, route: Route, packet: OutPacket, ttl: int) -> bool:
-        """Section 4.5; False if there was no room for the first one."""
-        upper = transport_header(packet, route.source, route.destination, by_link=False)
-        data = upper + packet.payload
-        room = (route.mtu - HEADER_SIZE - FRAGMENT_HEADER_SIZE) & ~7
+    def send_fragments(
+        self, route: Route, header: bytes, payload: bytes, packet: OutPacket | None
+    ) -> bool:
+        """Send a packet in pieces, section 4.5; False if there was no room for the first one.
+
+        `header` has everything up to the payload, checksums included.
+        """
+        data = header + payload
+        at = unfragmentable_length(data, 0, len(data))
+        head, named_at = data[:at], 6 if at == HEADER_SIZE else HEADER_SIZE
+        protocol = head[named_at]
+        head = head[:named_at] + bytes((FRAGMENT,)) + head[named_at + 1 :]
+        data = data[at:]
+        room = (route.mtu - at - FRAGMENT_HEADER_SIZE) & ~7
         identification = int.from_bytes(self.stack.environment.random_bytes(4), "big")
         for offset in range(0, len(data), room):
             piece = data[offset : offset + room]
             more = 1 if offset + room < len(data) else 0
-            header = build_header(
-                route.source,
-                route.destination,
-                FRAGMENT,
-                ttl,
-                len(piece) + FRAGMENT_HEADER_SIZE,
-                packet.tos,
-                packet.flow_label,
-            ) + build_fragment_header(packet.protocol, offset, identification, more)
-            frame = OutFrame(ETHERTYPE_IPV6, header, piece)
+            length = at - HEADER_SIZE + FRAGMENT_HEADER_SIZE + len(piece)
+            frame = OutFrame(
+                ETHERTYPE_IPV6,
+                replace(head, 4, length)
+                + build_fragment_header(protocol, offset, identification, more),
+                piece,
+            )
             frame.is_ipv6 = True
+            if packet is not None:
+                frame.passage = packet.passage
             if not self.transmit(route, frame):
                 self.counters.FragFails += 1
                 return offset > 0
@@ -386,6 +453,8 @@ class Ipv6(NetworkProtocol):
             raise NetError(INVALID)
         self.counters.OutRequests += 1
         at = unfragmentable_length(packet, 0, len(packet))
+        if self.filter is not None:
+            return output.send_raw6(self, self.filter, route, packet[:at], packet[at:])
         frame = OutFrame(ETHERTYPE_IPV6, packet[:at], packet[at:])
         frame.is_ipv6 = True
         return self.transmit(route, frame)

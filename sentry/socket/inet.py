@@ -268,11 +268,19 @@ class InetSocket(Socket):
         return interface.index if interface is not None and self.device_name else 0
 
     def asks_with_value(self, level: int, option: int) -> bool:
-        return self.family == abi.AF_INET and iptables.is_option(level, option)
+        tables = self._tables()
+        return tables is not None and tables.is_option(level, option)
+
+    def _tables(self) -> iptables.Iptables | None:
+        if self.family == abi.AF_INET:
+            return self.namespace.iptables
+        return self.namespace.ip6tables if self.family == abi.AF_INET6 else None
 
     def get_option_for(self, task: Task, level: int, option: int, value: bytes) -> bytes:
         iptables.check_capability(task)
-        return self.namespace.iptables.get_option(option, value)
+        tables = self._tables()
+        assert tables is not None
+        return tables.get_option(option, value)
 
     def option_limit(self, task: Task, level: int, option: int) -> int:
         if self.asks_with_value(level, option) and task.creds.has_capability(CAP_NET_ADMIN):
@@ -281,10 +289,12 @@ class InetSocket(Socket):
 
     def _set_rules(self, task: Task, option: int, value: bytes) -> None:
         iptables.check_capability(task)
+        tables = self._tables()
+        assert tables is not None
         if option == iptables.SET_REPLACE:
-            self.namespace.iptables.replace(task, value)
+            tables.replace(task, value)
         elif option == iptables.SET_ADD_COUNTERS:
-            self.namespace.iptables.add_counters(value)
+            tables.add_counters(value)
         else:
             raise SysError(EINVAL)
 

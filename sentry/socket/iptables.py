@@ -1,17 +1,15 @@
-"""The options of iptables: tables of rules are read and replaced whole (linux/netfilter_ipv4).
+"""The options of iptables and ip6tables: tables of rules are read and replaced whole.
 
-They are options of SOL_IP of any socket of AF_INET, for who has CAP_NET_ADMIN.
+They are options of SOL_IP of any socket of AF_INET, and of SOL_IPV6 of those of AF_INET6, for who
+has CAP_NET_ADMIN (linux/netfilter_ipv4/ip_tables.h, linux/netfilter_ipv6/ip6_tables.h).
 """
 
 from struct import Struct
 from typing import Final
 
-from netstack.filter.filter4 import TABLE_HOOKS, Filter4
+from netstack.filter.hooks import TABLE_HOOKS, PacketFilter
 from netstack.filter.passage import HOOKS
 from netstack.filter.table import NO_RULE, Rule, Table, empty_table
-from netstack.ip.ipv4 import Ipv4
-from netstack.stack import Stack
-from sentry.abi import socket as abi
 from sentry.abi.capability import CAP_NET_ADMIN
 from sentry.abi.errno import (
     EAGAIN,
@@ -24,22 +22,18 @@ from sentry.abi.errno import (
 from sentry.errors import SysError
 from sentry.kernel.task import Task
 from sentry.socket.iptables_blob import (
-    COUNTERS,
-    ENTRY,
     ERROR_SIZE,
     MAX_RULES,
     STANDARD,
     make_table,
     name_of,
 )
-from sentry.socket.iptables_extensions import MATCHES, TARGETS
+from sentry.socket.iptables_families import Layout
 
 SET_REPLACE: Final = 64
 SET_ADD_COUNTERS: Final = 65
 GET_INFO: Final = 64
 GET_ENTRIES: Final = 65
-GET_REVISION_MATCH: Final = 66
-GET_REVISION_TARGET: Final = 67
 
 MAX_BLOB: Final = 4 << 20
 MAX_OPTION: Final = MAX_BLOB + 4096
@@ -58,7 +52,8 @@ _OFFSETS: Final = Struct("<HH")
 class LoadedTable:
     """A table in the stack, with the bytes that it was made of."""
 
-    def __init__(self, table: Table, blob: bytes, offsets: list[int]) -> None:
+    def __init__(self, layout: Layout, table: Table, blob: bytes, offsets: list[int]) -> None:
+        self.layout = layout
         self.table = table
         self.blob = blob
         self.offsets = offsets
@@ -71,18 +66,26 @@ class LoadedTable:
         """Return the blob with the counters as they are now."""
         made = bytearray(self.blob)
         for index, rule in enumerate(self.table.rules):
-            _COUNTER.pack_into(made, self.offsets[index] + COUNTERS, rule.packets, rule.bytes)
+            at = self.offsets[index] + self.layout.counters
+            _COUNTER.pack_into(made, at, rule.packets, rule.bytes)
         return bytes(made)
 
 
 class Iptables:
-    """The tables of one network namespace."""
+    """The tables of one version of IP in a network namespace."""
 
-    def __init__(self, stack: Stack) -> None:
-        network = stack.networks[4]
-        assert isinstance(network, Ipv4)
-        self.filter4 = Filter4(stack, network)
+    def __init__(self, layout: Layout, rules: PacketFilter) -> None:
+        self.layout = layout
+        self.rules = rules
         self.tables: dict[str, LoadedTable] = {}
+
+    def is_option(self, level: int, option: int) -> bool:
+        """Return whether a number is one of iptables'."""
+        layout = self.layout
+        return level == layout.level and (
+            SET_REPLACE <= option <= SET_ADD_COUNTERS
+            or layout.match_revision <= option <= layout.match_revision + 1
+        )
 
     def find(self, name: str) -> LoadedTable:
         """Return a table; one that nobody has asked for yet is made.  SysError(ENOENT)."""
@@ -90,7 +93,7 @@ class Iptables:
         if found is None:
             if name not in TABLE_HOOKS:
                 raise SysError(ENOENT)
-            found = new_table(name)
+            found = new_table(self.layout, name)
             self.tables[name] = found
         return found
 
@@ -133,7 +136,9 @@ class Iptables:
             raise SysError(EINVAL)
         field, revision = _REVISION.unpack(value)
         name = name_of(field)
-        known = list(MATCHES) if option == GET_REVISION_MATCH else list(TARGETS)
+        known = list(self.layout.targets)
+        if option == self.layout.match_revision:
+            known = list(self.layout.matches)
         revisions = [number for own, number in known if own == name]
         if not revisions:
             raise SysError(ENOENT)
@@ -159,11 +164,13 @@ class Iptables:
         if hooks != sum(1 << hook for hook in TABLE_HOOKS[name]):
             raise SysError(EINVAL)
         blob = value[_REPLACE.size : _REPLACE.size + size]
-        table, offsets = make_table(self.filter4, name, blob, count, fields[4:9], fields[9:14])
+        table, offsets = make_table(
+            self.layout, self.rules, name, blob, count, fields[4:9], fields[9:14]
+        )
         if counters != len(old.table.rules):
             raise SysError(EAGAIN)
-        self.tables[name] = LoadedTable(table, blob, offsets)
-        self.filter4.set_table(table)
+        self.tables[name] = LoadedTable(self.layout, table, blob, offsets)
+        self.rules.set_table(table)
         told = b"".join(_COUNTER.pack(rule.packets, rule.bytes) for rule in old.table.rules)
         task.memory.write(address, told)
 
@@ -188,30 +195,30 @@ def add_counter(rule: Rule, value: bytes, at: int) -> None:
     rule.bytes = (rule.bytes + size) % (1 << 64)
 
 
-def is_option(level: int, option: int) -> bool:
-    """Return whether a number is one of iptables'."""
-    return level == abi.SOL_IP and SET_REPLACE <= option <= GET_REVISION_TARGET
-
-
 def check_capability(task: Task) -> None:
     """SysError(EPERM) without CAP_NET_ADMIN."""
     if not task.creds.has_capability(CAP_NET_ADMIN):
         raise SysError(EPERM)
 
 
-def new_table(name: str) -> LoadedTable:
+def new_table(layout: Layout, name: str) -> LoadedTable:
     """Return a table as it is at first: a policy for each hook, and the entry that ends it."""
     table = empty_table(name, TABLE_HOOKS[name])
     blob = b""
     offsets = []
     for _ in TABLE_HOOKS[name]:
         offsets.append(len(blob))
-        blob += entry_head(STANDARD) + _STANDARD.pack(STANDARD, b"", 0, -2)
+        blob += entry_head(layout, STANDARD) + _STANDARD.pack(STANDARD, b"", 0, -2)
     offsets.append(len(blob))
-    blob += entry_head(ERROR_SIZE) + _ERROR.pack(ERROR_SIZE, b"ERROR", 0, b"ERROR")
-    return LoadedTable(table, blob, offsets)
+    blob += entry_head(layout, ERROR_SIZE) + _ERROR.pack(ERROR_SIZE, b"ERROR", 0, b"ERROR")
+    return LoadedTable(layout, table, blob, offsets)
 
 
-def entry_head(target_size: int) -> bytes:
+def entry_head(layout: Layout, target_size: int) -> bytes:
     """Return a struct ipt_entry for everything, before a target."""
-    return bytes(88) + _OFFSETS.pack(ENTRY, ENTRY + target_size) + bytes(ENTRY - 92)
+    entry, offsets = layout.entry, layout.offsets
+    return (
+        bytes(offsets)
+        + _OFFSETS.pack(entry, entry + target_size)
+        + bytes(entry - offsets - _OFFSETS.size)
+    )

@@ -1,4 +1,4 @@
-"""The table of rules as user space passes it: struct ipt_entry after struct ipt_entry.
+"""The table of rules as user space passes it: struct ipt_entry or ip6t_entry, one after another.
 
 Everything in it is a hostile guest's: every offset is checked before it is used, jumps must lead to
 rules and not in circles, and hooks must begin and end where rules do.
@@ -7,7 +7,7 @@ rules and not in circles, and hooks must begin and end where rules do.
 from struct import Struct
 from typing import Final
 
-from netstack.filter.filter4 import TABLE_HOOKS, Filter4
+from netstack.filter.hooks import TABLE_HOOKS, PacketFilter
 from netstack.filter.matches import HeaderMatch
 from netstack.filter.passage import HOOKS
 from netstack.filter.table import (
@@ -24,23 +24,21 @@ from netstack.filter.table import (
 )
 from sentry.abi.errno import EINVAL, ELOOP, ENOENT, EPROTOTYPE
 from sentry.errors import SysError
-from sentry.socket.iptables_extensions import ANY_FAMILY, MATCHES, TARGETS, RuleHead
+from sentry.socket.iptables_extensions import ANY_FAMILY, RuleHead
+from sentry.socket.iptables_families import Layout
 
 MAX_RULES: Final = 16384
-ENTRY: Final = 112  # struct ipt_entry
-COUNTERS: Final = 96  # of its counters
 HEAD: Final = 32  # struct xt_entry_match, xt_entry_target
 STANDARD: Final = 40  # struct xt_standard_target
 ERROR_SIZE: Final = 64  # struct xt_error_target
 
-_IP: Final = Struct("<4s4s4s4s16s16s16s16sHBB")
+_NAMES: Final = Struct("<16s16s16s16sH")
 _OFFSETS: Final = Struct("<HH")
 _EXTENSION: Final = Struct("<H29sB")
 _VERDICT: Final = Struct("<i")
 
-HEADER_SIZE: Final = 84  # struct ipt_ip
-F_FRAG: Final = 1
-F_GOTO: Final = 2
+IPT_F_FRAG: Final = 1
+IP6T_F_PROTO: Final = 1
 INV_FRAG: Final = 0x20
 INV_PROTO: Final = 0x40
 
@@ -72,7 +70,8 @@ def name_of(field: bytes) -> str:
 
 
 def make_table(
-    filter4: Filter4,
+    layout: Layout,
+    rules: PacketFilter,
     name: str,
     blob: bytes,
     count: int,
@@ -85,7 +84,7 @@ def make_table(
     """
     if count > MAX_RULES:
         raise SysError(EINVAL)
-    rows = parse_entries(blob)
+    rows = parse_entries(layout, blob)
     if len(rows) != count:
         raise SysError(EINVAL)
     places = {row.offset: index for index, row in enumerate(rows)}
@@ -103,32 +102,33 @@ def make_table(
             row.next_index = places.get(row.verdict, NO_RULE)
     for hook in TABLE_HOOKS[name]:
         walk(rows, begins[hook], hook)
-    rules = [make_rule(filter4, name, row) for row in rows]
-    return Table(name, rules, begins, ends), [row.offset for row in rows]
+    made = [make_rule(layout, rules, name, row) for row in rows]
+    return Table(name, made, begins, ends), [row.offset for row in rows]
 
 
-def parse_entries(blob: bytes) -> list[Entry]:
+def parse_entries(layout: Layout, blob: bytes) -> list[Entry]:
     """Return the rules of a blob."""
     rows: list[Entry] = []
+    entry = layout.entry
     at = 0
     while at < len(blob):
-        if len(blob) - at < ENTRY or at % 8 or len(rows) > MAX_RULES:
+        if len(blob) - at < entry or at % 8 or len(rows) > MAX_RULES:
             raise SysError(EINVAL)
-        target_at, size = _OFFSETS.unpack_from(blob, at + 88)
-        if size < ENTRY + HEAD or size > len(blob) - at or size % 8:
+        target_at, size = _OFFSETS.unpack_from(blob, at + layout.offsets)
+        if size < entry + HEAD or size > len(blob) - at or size % 8:
             raise SysError(EINVAL)
-        if target_at < ENTRY or target_at + HEAD > size or target_at % 8:
+        if target_at < entry or target_at + HEAD > size or target_at % 8:
             raise SysError(EINVAL)
-        rows.append(parse_entry(blob[at : at + size], at, target_at))
+        rows.append(parse_entry(layout, blob[at : at + size], at, target_at))
         at += size
     return rows
 
 
-def parse_entry(data: bytes, offset: int, target_at: int) -> Entry:
+def parse_entry(layout: Layout, data: bytes, offset: int, target_at: int) -> Entry:
     """Return one rule."""
     row = Entry(offset)
-    parse_header(row, data)
-    at = ENTRY
+    parse_header(layout, row, data)
+    at = layout.entry
     while at < target_at:
         if target_at - at < HEAD:
             raise SysError(EINVAL)
@@ -137,7 +137,7 @@ def parse_entry(data: bytes, offset: int, target_at: int) -> Entry:
             raise SysError(EINVAL)
         row.matches.append((name_of(name), revision, data[at + HEAD : at + size]))
         at += size
-    row.is_unconditional = not row.matches and not any(data[:HEADER_SIZE])
+    row.is_unconditional = not row.matches and not any(data[: layout.header])
     size, name, revision = _EXTENSION.unpack_from(data, target_at)
     if size < HEAD or target_at + size > len(data):
         raise SysError(EINVAL)
@@ -154,28 +154,22 @@ def parse_entry(data: bytes, offset: int, target_at: int) -> Entry:
     return row
 
 
-def parse_header(row: Entry, data: bytes) -> None:
-    """Take struct ipt_ip."""
-    (
-        source,
-        destination,
-        source_mask,
-        destination_mask,
-        input_name,
-        output_name,
-        input_mask,
-        output_mask,
-        protocol,
-        flags,
-        inverted,
-    ) = _IP.unpack_from(data)
-    if flags & ~3 or inverted & ~0x7F:
+def parse_header(layout: Layout, row: Entry, data: bytes) -> None:
+    """Take struct ipt_ip or ip6t_ip6."""
+    size = layout.address
+    source, destination, source_mask, destination_mask = (
+        int.from_bytes(data[place * size : (place + 1) * size], "big") for place in range(4)
+    )
+    input_name, output_name, input_mask, output_mask, protocol = _NAMES.unpack_from(data, 4 * size)
+    at = 4 * size + _NAMES.size
+    if layout.version == 6:
+        at += 1  # a type of service, which nobody looks at
+    flags, inverted = data[at], data[at + 1]
+    if flags & ~layout.flags or inverted & ~0x7F:
         raise SysError(EINVAL)
     made = row.header
-    made.source = int.from_bytes(source, "big")
-    made.source_mask = int.from_bytes(source_mask, "big")
-    made.destination = int.from_bytes(destination, "big")
-    made.destination_mask = int.from_bytes(destination_mask, "big")
+    made.source, made.source_mask = source, source_mask
+    made.destination, made.destination_mask = destination, destination_mask
     made.not_source, made.not_destination = bool(inverted & 8), bool(inverted & 0x10)
     made.protocol, made.not_protocol = protocol, bool(inverted & INV_PROTO)
     made.input_name = int.from_bytes(input_name, "big")
@@ -183,10 +177,14 @@ def parse_header(row: Entry, data: bytes) -> None:
     made.output_name = int.from_bytes(output_name, "big")
     made.output_mask = int.from_bytes(output_mask, "big")
     made.not_input, made.not_output = bool(inverted & 1), bool(inverted & 2)
-    made.later_fragments = bool(flags & F_FRAG)
-    made.not_fragments = bool(inverted & INV_FRAG)
-    row.is_goto = bool(flags & F_GOTO)
     row.head = RuleHead(protocol, is_inverted=made.not_protocol)
+    if layout.version == 6:
+        if not flags & IP6T_F_PROTO:
+            made.protocol = 0
+    else:
+        made.later_fragments = bool(flags & IPT_F_FRAG)
+        made.not_fragments = bool(inverted & INV_FRAG)
+    row.is_goto = bool(flags & layout.goto)
 
 
 def walk(rows: list[Entry], begin: int, hook: int) -> None:
@@ -233,19 +231,19 @@ def following(rows: list[Entry], index: int) -> list[int]:
     return found
 
 
-def make_rule(filter4: Filter4, table: str, row: Entry) -> Rule:
+def make_rule(layout: Layout, rules: PacketFilter, table: str, row: Entry) -> Rule:
     """Return what the stack runs for a rule."""
     matches: list[Match] = [] if row.is_unconditional else [row.header]
     for name, revision, data in row.matches:
-        extension = MATCHES.get((name, revision))
+        extension = layout.matches.get((name, revision))
         if extension is None:
             raise SysError(EPROTOTYPE if name in ANY_FAMILY else ENOENT)
         extension.check(len(data), row.head, row.hooks, table)
-        matches.append(extension.make(filter4, row.head, data))
-    return Rule(matches, make_target(filter4, table, row))
+        matches.append(extension.make(rules, row.head, data))
+    return Rule(matches, make_target(layout, rules, table, row))
 
 
-def make_target(filter4: Filter4, table: str, row: Entry) -> Target:
+def make_target(layout: Layout, rules: PacketFilter, table: str, row: Entry) -> Target:
     """Return the target of a rule."""
     if row.target in ("", "ERROR") and row.revision:
         raise SysError(ENOENT)
@@ -257,8 +255,8 @@ def make_target(filter4: Filter4, table: str, row: Entry) -> Target:
         if row.next_index == NO_RULE:
             return Verdict(DROP)  # nowhere, in a chain that nothing leads to
         return Verdict(JUMP, row.next_index, is_goto=row.is_goto)
-    found = TARGETS.get((row.target, row.revision))
+    found = layout.targets.get((row.target, row.revision))
     if found is None:
         raise SysError(ENOENT)
     found.check(len(row.data), row.head, row.hooks, table)
-    return found.make(filter4, row.head, row.data)
+    return found.make(rules, row.head, row.data)

@@ -10,7 +10,7 @@ from typing import Final
 
 from netstack.filter import matches as nf
 from netstack.filter import targets as nft
-from netstack.filter.filter4 import Filter4
+from netstack.filter.hooks import PacketFilter
 from netstack.filter.nat import Range
 from netstack.filter.passage import (
     ESTABLISHED,
@@ -48,8 +48,11 @@ _ADDRESS_TYPE_0: Final = Struct("<2H2I")
 _ADDRESS_TYPE: Final = Struct("<2HI")
 _RANGE_0: Final = Struct("<2I4s4s2s2s")
 _RANGE: Final = Struct("<I4s12x4s12x2s2s")
-_RANGE_2: Final = Struct("<I4s12x4s12x2s2s2s")
+_RANGE6: Final = Struct("<I16s16s2s2s")
+_BASE: Final = Struct("<40x2s")
 _CT: Final = Struct("<2H2I16s")
+_CONNMARK: Final = Struct("<3IB")
+_LOG: Final = Struct("<BB30s")
 _CONNTRACK_LIFE: Final = Struct("<2IH")
 
 LIMIT_NS: Final = 100_000  # the unit of a limit: XT_LIMIT_SCALE of them are a second
@@ -73,8 +76,8 @@ class RuleHead:
         self.protocol = 0 if is_inverted else protocol
 
 
-MatchMaker = Callable[[Filter4, RuleHead, bytes], Match]
-TargetMaker = Callable[[Filter4, RuleHead, bytes], Target]
+MatchMaker = Callable[[PacketFilter, RuleHead, bytes], Match]
+TargetMaker = Callable[[PacketFilter, RuleHead, bytes], Target]
 
 
 class Extension:
@@ -128,7 +131,7 @@ class TargetExtension(Extension):
         self.make = make
 
 
-def _tcp(filter4: Filter4, head: RuleHead, data: bytes) -> Match:
+def _tcp(rules: PacketFilter, head: RuleHead, data: bytes) -> Match:
     low, high, to_low, to_high, option, mask, flags, inverted = _PORTS.unpack_from(data)
     if inverted & ~0x0F:
         raise SysError(EINVAL)
@@ -141,7 +144,7 @@ def _tcp(filter4: Filter4, head: RuleHead, data: bytes) -> Match:
     return made
 
 
-def _udp(filter4: Filter4, head: RuleHead, data: bytes) -> Match:
+def _udp(rules: PacketFilter, head: RuleHead, data: bytes) -> Match:
     low, high, to_low, to_high, inverted = _UDP.unpack_from(data)
     if inverted & ~0x03:
         raise SysError(EINVAL)
@@ -151,7 +154,7 @@ def _udp(filter4: Filter4, head: RuleHead, data: bytes) -> Match:
     return made
 
 
-def _icmp(filter4: Filter4, head: RuleHead, data: bytes) -> Match:
+def _icmp(rules: PacketFilter, head: RuleHead, data: bytes) -> Match:
     if data[3] & ~1:
         raise SysError(EINVAL)
     return nf.IcmpMatch(data[0], data[1], data[2], inverted=bool(data[3]))
@@ -173,15 +176,15 @@ def _multiport(head: RuleHead, data: bytes, ranged: bytes, *, inverted: bool) ->
     return nf.MultiportMatch(ranges, source=kind != 1, destination=kind != 0, inverted=inverted)
 
 
-def _multiport_0(filter4: Filter4, head: RuleHead, data: bytes) -> Match:
+def _multiport_0(rules: PacketFilter, head: RuleHead, data: bytes) -> Match:
     return _multiport(head, data, bytes(15), inverted=False)
 
 
-def _multiport_1(filter4: Filter4, head: RuleHead, data: bytes) -> Match:
+def _multiport_1(rules: PacketFilter, head: RuleHead, data: bytes) -> Match:
     return _multiport(head, data, data[32:47], inverted=data[47] != 0)
 
 
-def _owner_0(filter4: Filter4, head: RuleHead, data: bytes) -> Match:
+def _owner_0(rules: PacketFilter, head: RuleHead, data: bytes) -> Match:
     uid, gid, _, _, _, match, inverted = _OWNER_0.unpack_from(data)
     if match & ~3:
         raise SysError(EINVAL)  # processes, sessions, commands: no kernel of today knows them
@@ -193,7 +196,7 @@ def _owner_0(filter4: Filter4, head: RuleHead, data: bytes) -> Match:
     return made
 
 
-def _owner_1(filter4: Filter4, head: RuleHead, data: bytes) -> Match:
+def _owner_1(rules: PacketFilter, head: RuleHead, data: bytes) -> Match:
     low, high, group_low, group_high, match, inverted = _OWNER.unpack_from(data)
     if match & ~7:
         raise SysError(EINVAL)
@@ -206,34 +209,34 @@ def _owner_1(filter4: Filter4, head: RuleHead, data: bytes) -> Match:
     return made
 
 
-def _mark(filter4: Filter4, head: RuleHead, data: bytes) -> Match:
+def _mark(rules: PacketFilter, head: RuleHead, data: bytes) -> Match:
     mark, mask, inverted = _MARK.unpack_from(data)
     return nf.MarkMatch(mark, mask, inverted=bool(inverted))
 
 
-def _comment(filter4: Filter4, head: RuleHead, data: bytes) -> Match:
+def _comment(rules: PacketFilter, head: RuleHead, data: bytes) -> Match:
     return nf.CommentMatch()
 
 
-def _limit(filter4: Filter4, head: RuleHead, data: bytes) -> Match:
+def _limit(rules: PacketFilter, head: RuleHead, data: bytes) -> Match:
     average, burst = _TWO_WORDS.unpack_from(data)
     if burst == 0 or average * burst >= 1 << 32:
         raise SysError(ERANGE)
-    return nf.LimitMatch(filter4.stack.environment, average * LIMIT_NS, burst)
+    return nf.LimitMatch(rules.stack.environment, average * LIMIT_NS, burst)
 
 
-def _address_type_0(filter4: Filter4, head: RuleHead, data: bytes) -> Match:
+def _address_type_0(rules: PacketFilter, head: RuleHead, data: bytes) -> Match:
     source, destination, not_source, not_destination = _ADDRESS_TYPE_0.unpack_from(data)
-    made = nf.AddressTypeMatch(filter4.network, source, destination)
+    made = nf.AddressTypeMatch(rules.network, source, destination)
     made.not_source, made.not_destination = bool(not_source), bool(not_destination)
     return made
 
 
-def _address_type_1(filter4: Filter4, head: RuleHead, data: bytes) -> Match:
+def _address_type_1(rules: PacketFilter, head: RuleHead, data: bytes) -> Match:
     source, destination, flags = _ADDRESS_TYPE.unpack_from(data)
     if flags & 0xC == 0xC:
         raise SysError(EINVAL)
-    made = nf.AddressTypeMatch(filter4.network, source, destination)
+    made = nf.AddressTypeMatch(rules.network, source, destination)
     made.not_source, made.not_destination = bool(flags & 1), bool(flags & 2)
     made.only_input, made.only_output = bool(flags & 4), bool(flags & 8)
     return made
@@ -249,27 +252,28 @@ def states(mask: int, untracked: int) -> int:
     return made
 
 
-def _state(filter4: Filter4, head: RuleHead, data: bytes) -> Match:
+def _state(rules: PacketFilter, head: RuleHead, data: bytes) -> Match:
     return nf.StateMatch(states(_WORD.unpack_from(data)[0], 1 << 6))
 
 
-def _conntrack_1(filter4: Filter4, head: RuleHead, data: bytes) -> Match:
+def _conntrack_1(rules: PacketFilter, head: RuleHead, data: bytes) -> Match:
     state, status = data[150], data[151]
-    return _conntrack(data, (">", 138), (146, 148), state, status, ())
+    return _conntrack(rules, data, (">", 138), (146, 148), state, status, ())
 
 
-def _conntrack_2(filter4: Filter4, head: RuleHead, data: bytes) -> Match:
+def _conntrack_2(rules: PacketFilter, head: RuleHead, data: bytes) -> Match:
     state, status = (int.from_bytes(data[at : at + 2], "little") for at in (150, 152))
-    return _conntrack(data, (">", 138), (146, 148), state, status, ())
+    return _conntrack(rules, data, (">", 138), (146, 148), state, status, ())
 
 
-def _conntrack_3(filter4: Filter4, head: RuleHead, data: bytes) -> Match:
+def _conntrack_3(rules: PacketFilter, head: RuleHead, data: bytes) -> Match:
     state, status = (int.from_bytes(data[at : at + 2], "little") for at in (150, 152))
     highs = Struct("<4H").unpack_from(data, 154)
-    return _conntrack(data, ("<", 138), (146, 148), state, status, highs)
+    return _conntrack(rules, data, ("<", 138), (146, 148), state, status, highs)
 
 
 def _conntrack(
+    rules: PacketFilter,
     data: bytes,
     ports: tuple[str, int],
     flags_at: tuple[int, int],
@@ -294,13 +298,14 @@ def _conntrack(
         made.expires, made.not_expires = (low, high), bool(inverted & 1 << 7)
     if flags & 1 << 12:
         made.direction = 1 if inverted & 1 << 12 else 0
+    size = 16 if rules.network.version == 6 else 4
     numbers = Struct(f"{ports[0]}4H").unpack_from(data, ports[1])
     for place in range(4):
         bit = 1 << (2 + place)
         if flags & bit:
             at = place * 32
-            address = int.from_bytes(data[at : at + 4], "big")
-            mask = int.from_bytes(data[at + 16 : at + 20], "big")
+            address = int.from_bytes(data[at : at + size], "big")
+            mask = int.from_bytes(data[at + 16 : at + 16 + size], "big")
             made.prefixes[place] = nf.Prefix(address & mask, mask, inverted=bool(inverted & bit))
         bit = 1 << (8 + place)
         if flags & bit:
@@ -309,27 +314,46 @@ def _conntrack(
     return made
 
 
+def _connmark(rules: PacketFilter, head: RuleHead, data: bytes) -> Match:
+    mark, mask, inverted = _MARK.unpack_from(data)
+    return nf.ConnmarkMatch(mark, mask, inverted=bool(inverted))
+
+
 # Targets.
 
 
-def _mark_target(filter4: Filter4, head: RuleHead, data: bytes) -> Target:
+def _connmark_target(rules: PacketFilter, head: RuleHead, data: bytes) -> Target:
+    mark, mask, packet_mask, mode = _CONNMARK.unpack_from(data)
+    if mode > nft.RESTORE_MARK:
+        raise SysError(EINVAL)
+    return nft.ConnmarkTarget(mode, mark, mask, packet_mask)
+
+
+def _log_target(rules: PacketFilter, head: RuleHead, data: bytes) -> Target:
+    level, _, prefix = _LOG.unpack_from(data)
+    if level >= 8 or prefix[-1]:
+        raise SysError(EINVAL)
+    return nft.LogTarget()
+
+
+def _mark_target(rules: PacketFilter, head: RuleHead, data: bytes) -> Target:
     mark, mask = _TWO_WORDS.unpack_from(data)
     return nft.MarkTarget(mark, mask)
 
 
-def _reject(filter4: Filter4, head: RuleHead, data: bytes) -> Target:
+def _reject(rules: PacketFilter, head: RuleHead, data: bytes) -> Target:
     number = _WORD.unpack_from(data)[0]
     if number == 7:
         if head.protocol != TCP:
             raise SysError(EINVAL)
-        return nft.RejectTarget(filter4, nft.TCP_RESET)
+        return nft.RejectTarget(rules, nft.TCP_RESET)
     # enum ipt_reject_with; 4 was an echo reply once.
     codes = {0: 0, 1: 1, 2: 2, 3: 3, 5: 4, 6: 5, 8: 6}
     if number == 4:
         raise SysError(EINVAL)
     if number not in codes:
         return Verdict(DROP)  # no way to say so that anybody knows
-    return nft.RejectTarget(filter4, nft.REJECT_CODES[codes[number]])
+    return nft.RejectTarget(rules, nft.REJECT_CODES[codes[number]])
 
 
 def _range_of(flags: int, low: bytes, high: bytes, low_port: bytes, high_port: bytes) -> Range:
@@ -357,54 +381,56 @@ def _range_0(data: bytes) -> Range:
     return _range_of(flags, low, high, low_port, high_port)
 
 
-def _range_1(data: bytes) -> Range:
-    return _range_of(*_RANGE.unpack_from(data))
+def range_1(rules: PacketFilter, data: bytes) -> Range:
+    """Return the range of struct nf_nat_range."""
+    layout = _RANGE6 if rules.network.version == 6 else _RANGE
+    return _range_of(*layout.unpack_from(data))
 
 
-def _nat_0(filter4: Filter4, head: RuleHead, data: bytes) -> Target:
-    return nft.NatTarget(filter4, _range_0(data))
+def _nat_0(rules: PacketFilter, head: RuleHead, data: bytes) -> Target:
+    return nft.NatTarget(rules, _range_0(data))
 
 
-def _nat_1(filter4: Filter4, head: RuleHead, data: bytes) -> Target:
-    return nft.NatTarget(filter4, _range_1(data))
+def _nat_1(rules: PacketFilter, head: RuleHead, data: bytes) -> Target:
+    return nft.NatTarget(rules, range_1(rules, data))
 
 
-def _nat_2(filter4: Filter4, head: RuleHead, data: bytes) -> Target:
-    wanted = _range_1(data)
-    flags, *_, base = _RANGE_2.unpack_from(data)
-    if flags & PROTO_OFFSET:
+def _nat_2(rules: PacketFilter, head: RuleHead, data: bytes) -> Target:
+    wanted = range_1(rules, data)
+    base = _BASE.unpack_from(data)[0]
+    if _WORD.unpack_from(data)[0] & PROTO_OFFSET:
         wanted.base_port = int.from_bytes(base, "big")
-    return nft.NatTarget(filter4, wanted)
+    return nft.NatTarget(rules, wanted)
 
 
-def _redirect(filter4: Filter4, head: RuleHead, data: bytes) -> Target:
+def _redirect(rules: PacketFilter, head: RuleHead, data: bytes) -> Target:
     wanted = _range_0(data)
     if wanted.low:
         raise SysError(EINVAL)
-    return nft.RedirectTarget(filter4, wanted)
+    return nft.RedirectTarget(rules, wanted)
 
 
-def _masquerade(filter4: Filter4, head: RuleHead, data: bytes) -> Target:
+def _masquerade(rules: PacketFilter, head: RuleHead, data: bytes) -> Target:
     wanted = _range_0(data)
     if wanted.low:
         raise SysError(EINVAL)
-    return nft.MasqueradeTarget(filter4, wanted)
+    return nft.MasqueradeTarget(rules, wanted)
 
 
-def _ct(filter4: Filter4, head: RuleHead, data: bytes) -> Target:
+def _ct(rules: PacketFilter, head: RuleHead, data: bytes) -> Target:
     flags, zone, events, expected, helper = _CT.unpack_from(data)
     if flags & ~3 or zone or events or expected or helper.strip(b"\0"):
         raise SysError(EINVAL)  # zones, events and helpers there are none
     return nft.NotrackTarget() if flags & CT_NOTRACK else nft.TrackTarget()
 
 
-def _ct_timeout(filter4: Filter4, head: RuleHead, data: bytes) -> Target:
+def _ct_timeout(rules: PacketFilter, head: RuleHead, data: bytes) -> Target:
     if data[28:60].strip(b"\0"):
         raise SysError(EINVAL)
-    return _ct(filter4, head, data)
+    return _ct(rules, head, data)
 
 
-def _notrack(filter4: Filter4, head: RuleHead, data: bytes) -> Target:
+def _notrack(rules: PacketFilter, head: RuleHead, data: bytes) -> Target:
     return nft.NotrackTarget()
 
 
@@ -425,10 +451,11 @@ MATCHES: Final[dict[tuple[str, int], MatchExtension]] = {
     ("conntrack", 1): MatchExtension(_conntrack_1, 152),
     ("conntrack", 2): MatchExtension(_conntrack_2, 156),
     ("conntrack", 3): MatchExtension(_conntrack_3, 164),
+    ("connmark", 1): MatchExtension(_connmark, 12),
 }
 
 # Matches of all families: another revision is "the wrong type" (EPROTOTYPE), not unknown.
-ANY_FAMILY: Final = ("comment", "conntrack", "limit", "mark", "owner", "state")
+ANY_FAMILY: Final = ("comment", "connmark", "conntrack", "limit", "mark", "owner", "state")
 
 TARGETS: Final[dict[tuple[str, int], TargetExtension]] = {
     ("MARK", 2): TargetExtension(_mark_target, 8),
@@ -445,4 +472,6 @@ TARGETS: Final[dict[tuple[str, int], TargetExtension]] = {
     ("CT", 1): TargetExtension(_ct_timeout, 72, table="raw"),
     ("CT", 2): TargetExtension(_ct_timeout, 72, table="raw"),
     ("NOTRACK", 0): TargetExtension(_notrack, 0, table="raw"),
+    ("CONNMARK", 1): TargetExtension(_connmark_target, 16),
+    ("LOG", 0): TargetExtension(_log_target, 32),
 }

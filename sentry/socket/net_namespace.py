@@ -7,6 +7,7 @@ What /proc/net, /proc/sys/net and /sys/class/net show is registered by
 from mypy_extensions import mypyc_attr
 
 from netstack.build import new_stack
+from netstack.filter.hooks import PacketFilter
 from netstack.tcp.endpoint import TcpEndpoint
 from netstack.tcp.protocol import TcpProtocol
 from netstack.wire.tcp import PROTOCOL_TCP
@@ -18,6 +19,7 @@ from sentry.kernel.network import Network
 from sentry.socket.base import Socket
 from sentry.socket.interface_numbers import interface_texts
 from sentry.socket.iptables import Iptables
+from sentry.socket.iptables_families import IPV4, IPV6
 from sentry.socket.net_environment import KernelEnvironment
 from sentry.vfs.creds import Credentials
 
@@ -56,7 +58,10 @@ class NetworkNamespace(Network):
         self.stack, self.udp = new_stack(self.environment)
         self.tcp = TcpProtocol(self.stack)
         self.stack.register_transport(PROTOCOL_TCP, self.tcp)
-        self.iptables = Iptables(self.stack)
+        rules4 = PacketFilter(self.stack, self.stack.networks[4])
+        rules6 = PacketFilter(self.stack, self.stack.networks[6], rules4)
+        self.iptables = Iptables(IPV4, rules4)
+        self.ip6tables = Iptables(IPV6, rules6)
         self.allows_raw = allows_raw  # --net-raw
         self.watchers: list[Socket] = []  # netlink sockets, which may want news
         self.texts: dict[bytes, NetText] = {}

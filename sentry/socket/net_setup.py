@@ -4,11 +4,18 @@ from netstack.interface import Interface
 from netstack.stack import ChangeListener
 from sentry.abi import socket as abi
 from sentry.kernel.kernel import Kernel
-from sentry.socket import netlink_route, proc_net, proc_sockets, sock_diag, sysctl, tun
+from sentry.socket import (
+    netlink_route,
+    proc_net,
+    proc_sockets,
+    sock_diag,
+    sysctl,
+    tun,
+)
 from sentry.socket.host_network import HostNetwork, OwnText
 from sentry.socket.net_namespace import NetText, NetworkNamespace
 
-# Importing the module registers the protocol.
+# Importing the modules registers the protocols.
 DIAG = sock_diag.DiagResponder
 SOFTNET = b"00000000 " * 12 + b"00000000\n"
 
@@ -73,9 +80,12 @@ def proc_files(namespace: NetworkNamespace) -> dict[bytes, NetText]:
         b"icmp6": message(namespace, six, dgram, abi.IPPROTO_ICMPV6),
         b"if_inet6": proc_net.IfInet6Text(namespace),
         b"igmp": proc_net.IgmpText(namespace),
-        b"ip_tables_matches": proc_net.TableMatchesText(namespace),
-        b"ip_tables_names": proc_net.TableNamesText(namespace),
-        b"ip_tables_targets": proc_net.TableTargetsText(namespace),
+        b"ip6_tables_matches": proc_net.TableMatchesText(namespace, namespace.ip6tables),
+        b"ip_tables_matches": proc_net.TableMatchesText(namespace, namespace.iptables),
+        b"ip6_tables_names": proc_net.TableNamesText(namespace, namespace.ip6tables),
+        b"ip_tables_names": proc_net.TableNamesText(namespace, namespace.iptables),
+        b"ip6_tables_targets": proc_net.TableTargetsText(namespace, namespace.ip6tables),
+        b"ip_tables_targets": proc_net.TableTargetsText(namespace, namespace.iptables),
         b"ipv6_route": proc_net.Ipv6RouteText(namespace),
         b"netstat": proc_net.NetstatText(namespace),
         b"packet": proc_sockets.PacketText(namespace),

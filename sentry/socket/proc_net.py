@@ -7,7 +7,7 @@ from netstack.interface import IFF_NOARP
 from netstack.neighbour import NUD_PERMANENT, NUD_VALID
 from netstack.route import BLACKHOLE, LOCAL, MULTICAST, PROHIBIT, UNREACHABLE, RouteEntry
 from sentry.socket.interface_numbers import hardware_type
-from sentry.socket.iptables_extensions import MATCHES, TARGETS
+from sentry.socket.iptables import Iptables
 from sentry.socket.net_namespace import NetText, NetworkNamespace
 
 
@@ -322,24 +322,29 @@ class PtypeText(NetText):
 
 
 class TableNamesText(NetText):
-    """/proc/net/ip_tables_names: the tables that somebody has used."""
+    """/proc/net/ip_tables_names, ip6_tables_names: the tables that somebody has used."""
+
+    def __init__(self, namespace: NetworkNamespace, tables: Iptables) -> None:
+        super().__init__(namespace)
+        self.tables = tables
 
     def generate(self) -> bytes:
-        return "".join(f"{name}\n" for name in self.namespace.iptables.tables).encode()
+        return "".join(f"{name}\n" for name in self.tables.tables).encode()
 
 
-class TableMatchesText(NetText):
-    """/proc/net/ip_tables_matches."""
-
-    def generate(self) -> bytes:
-        return "".join(f"{name}\n" for name, _ in MATCHES).encode()
-
-
-class TableTargetsText(NetText):
-    """/proc/net/ip_tables_targets."""
+class TableMatchesText(TableNamesText):
+    """/proc/net/ip_tables_matches, ip6_tables_matches."""
 
     def generate(self) -> bytes:
-        return b"ERROR\n" + "".join(f"{name}\n" for name, _ in TARGETS).encode()
+        return "".join(f"{name}\n" for name, _ in self.tables.layout.matches).encode()
+
+
+class TableTargetsText(TableNamesText):
+    """/proc/net/ip_tables_targets, ip6_tables_targets."""
+
+    def generate(self) -> bytes:
+        names = [name for name, _ in self.tables.layout.targets]
+        return b"ERROR\n" + "".join(f"{name}\n" for name in names).encode()
 
 
 class FixedText(NetText):

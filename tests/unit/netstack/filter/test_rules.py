@@ -8,7 +8,7 @@ from netstack.endpoint import Address
 from netstack.errors import PERMISSION, NetError
 from netstack.filter import conntrack, tcp_states
 from netstack.filter.conntrack import Connection, inverted, tuple_at
-from netstack.filter.filter4 import TABLE_HOOKS, Filter4
+from netstack.filter.hooks import TABLE_HOOKS, PacketFilter
 from netstack.filter.matches import HeaderMatch, LimitMatch, OwnerMatch, PortMatch, StateMatch
 from netstack.filter.nat import Range
 from netstack.filter.passage import (
@@ -46,10 +46,10 @@ from netstack.wire.tcp import PROTOCOL_TCP
 from tests.unit.netstack.harness import SECOND, Host, Pair, VirtualEnvironment, ip, wire
 
 
-def rules_of(stack: Stack) -> Filter4:
+def rules_of(stack: Stack) -> PacketFilter:
     network = stack.networks[4]
     assert isinstance(network, Ipv4)
-    return network.filter or Filter4(stack, network)
+    return network.filter or PacketFilter(stack, network)
 
 
 def table_of(name: str, rules: dict[int, list[tuple[list[Match], Target]]]) -> Table:

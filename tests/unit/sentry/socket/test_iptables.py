@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netstack.filter.filter4 import Filter4
+from netstack.filter.hooks import PacketFilter
 from netstack.filter.passage import LOCAL_IN, Passage
 from netstack.ip.ipv4 import Ipv4
 from netstack.wire import ipv4
@@ -15,18 +15,19 @@ from sentry.errors import SysError
 from sentry.socket.iptables import entry_head, new_table
 from sentry.socket.iptables_blob import STANDARD, make_table
 from sentry.socket.iptables_extensions import MATCHES, TARGETS, RuleHead
+from sentry.socket.iptables_families import IPV4
 from tests.unit.netstack.harness import Pair
 
-FILTER = new_table("filter")
+FILTER = new_table(IPV4, "filter")
 HOOKS = (0, 0, 152, 304, 0)
 RULES4 = Pair().left.stack.networks[4]
 assert isinstance(RULES4, Ipv4)
-RULES = Filter4(RULES4.stack, RULES4)
+RULES = PacketFilter(RULES4.stack, RULES4)
 
 
 def load(blob: bytes, count: int) -> None:
     """Make a table, and have a packet pass it: whatever is accepted can be run."""
-    table, _ = make_table(RULES, "filter", blob, count, HOOKS, HOOKS)
+    table, _ = make_table(IPV4, RULES, "filter", blob, count, HOOKS, HOOKS)
     packet = ipv4.build(bytes(4), bytes(4), 6, 20, 64) + bytes(20)
     assert table.run(Passage(packet, 0, 0), LOCAL_IN) in {0, 1}
 
@@ -71,7 +72,7 @@ def test_any_extension(data: st.DataObject) -> None:
 
 def standard(verdict: int) -> bytes:
     head = STANDARD.to_bytes(2, "little") + bytes(30)
-    return entry_head(STANDARD) + head + verdict.to_bytes(4, "little", signed=True) + bytes(4)
+    return entry_head(IPV4, STANDARD) + head + verdict.to_bytes(4, "little", signed=True) + bytes(4)
 
 
 @pytest.mark.parametrize(
@@ -83,5 +84,5 @@ def test_bad_verdicts(verdict: int, error: int) -> None:
     blob = standard(-5) + standard(verdict) + FILTER.blob[304:]
     blob = b"\1" + blob[1:]  # the first has a condition, so that it leads on
     with pytest.raises(SysError) as caught:
-        make_table(RULES, "filter", blob, 4, (0, 0, 0, 0, 0), (304,) * 5)
+        make_table(IPV4, RULES, "filter", blob, 4, (0, 0, 0, 0, 0), (304,) * 5)
     assert caught.value.errno == error
