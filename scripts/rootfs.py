@@ -32,12 +32,14 @@ DEBIAN_PACKAGES = (
 # What speaks TCP, UDP and ICMP, for tests of the network; peers on the host run from here as well.
 NETWORK_PACKAGES = (
     "bind9-dnsutils",
+    "conntrack",
     "curl",
     "dnsmasq-base",
     "iperf3",
     "iproute2",
     "iptables",
     "iputils-ping",
+    "nftables",
     "nginx-light",
     "openssh-client",
     "openssh-server",

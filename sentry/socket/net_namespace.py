@@ -21,6 +21,7 @@ from sentry.socket.interface_numbers import interface_texts
 from sentry.socket.iptables import Iptables
 from sentry.socket.iptables_families import IPV4, IPV6
 from sentry.socket.net_environment import KernelEnvironment
+from sentry.socket.nftables.ruleset import Ruleset
 from sentry.vfs.creds import Credentials
 
 
@@ -62,6 +63,7 @@ class NetworkNamespace(Network):
         rules6 = PacketFilter(self.stack, self.stack.networks[6], rules4)
         self.iptables = Iptables(IPV4, rules4)
         self.ip6tables = Iptables(IPV6, rules6)
+        self.nftables = Ruleset({4: rules4, 6: rules6})
         self.allows_raw = allows_raw  # --net-raw
         self.watchers: list[Socket] = []  # netlink sockets, which may want news
         self.texts: dict[bytes, NetText] = {}

@@ -6,6 +6,7 @@ from sentry.abi import socket as abi
 from sentry.kernel.kernel import Kernel
 from sentry.socket import (
     netlink_route,
+    nfnetlink,
     proc_net,
     proc_sockets,
     sock_diag,
@@ -17,6 +18,7 @@ from sentry.socket.net_namespace import NetText, NetworkNamespace
 
 # Importing the modules registers the protocols.
 DIAG = sock_diag.DiagResponder
+NETFILTER = nfnetlink.NetfilterResponder
 SOFTNET = b"00000000 " * 12 + b"00000000\n"
 
 

@@ -86,6 +86,14 @@ class Answer:
         self.payload = payload
 
 
+class Acknowledgement:
+    """What becomes of one request of several that were made together."""
+
+    def __init__(self, request: Request, error: int) -> None:
+        self.request = request
+        self.error = error  # 0: it was done
+
+
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Responder:
     """The kernel's side of one netlink protocol."""
@@ -95,6 +103,12 @@ class Responder:
     def answer(self, namespace: NetworkNamespace, request: Request) -> list[Answer]:
         """Return the answer; SysError is sent as an error.  Dumps may be empty."""
         raise SysError(EOPNOTSUPP)
+
+    def answer_all(
+        self, namespace: NetworkNamespace, requests: list[Request]
+    ) -> list[Acknowledgement] | None:
+        """Take the requests of a datagram together; None: each is answered on its own."""
+        return None
 
 
 RESPONDERS: Final[dict[int, Responder]] = {}
@@ -202,9 +216,12 @@ class NetlinkSocket(Socket):
             if port:
                 raise SysError(ECONNREFUSED)  # no process listens to others
             return len(data)
-        for found in parse_messages(data):
-            is_strict = abi_route.NETLINK_GET_STRICT_CHK in self.flags_set
-            self._handle(Request(found, task.creds, is_strict=is_strict))
+        is_strict = abi_route.NETLINK_GET_STRICT_CHK in self.flags_set
+        requests = [
+            Request(found, task.creds, is_strict=is_strict) for found in parse_messages(data)
+        ]
+        if requests:
+            self._handle_all(requests)
         return len(data)
 
     def try_write(self, source: Source) -> int | None:
@@ -221,6 +238,15 @@ class NetlinkSocket(Socket):
         if len(data) < size:
             raise SysError(EFAULT)
         return data
+
+    def _handle_all(self, requests: list[Request]) -> None:
+        together = RESPONDERS[self.protocol].answer_all(self.namespace, requests)
+        if together is not None:
+            for one in together:
+                self._acknowledge(one.request, one.error)
+            return
+        for request in requests:
+            self._handle(request)
 
     def _handle(self, request: Request) -> None:
         """Answer one request (netlink_rcv_skb): acknowledge it if it wants that, or failed."""
