@@ -43,20 +43,25 @@ class ConnmarkTarget(Target):
         self.mark = mark
         self.mask = mask
         self.packet_mask = packet_mask
+        self.shift = 0  # bits to the left; negative: to the right
 
     def run(self, passage: Passage, hook: int) -> int:
         connection = passage.connection
         if connection is None:
             return CONTINUE
         if self.mode == SET_MARK:
-            connection.mark = (connection.mark & ~self.mask & 0xFFFFFFFF) ^ self.mark
+            connection.mark = self._shifted(connection.mark & ~self.mask ^ self.mark)
         elif self.mode == SAVE_MARK:
-            taken = passage.mark & self.packet_mask
+            taken = self._shifted(passage.mark & self.packet_mask)
             connection.mark = (connection.mark & ~self.mask & 0xFFFFFFFF) ^ taken
         else:
-            taken = connection.mark & self.mask
+            taken = self._shifted(connection.mark & self.mask)
             passage.mark = (passage.mark & ~self.packet_mask & 0xFFFFFFFF) ^ taken
         return CONTINUE
+
+    def _shifted(self, mark: int) -> int:
+        mark &= 0xFFFFFFFF
+        return mark >> -self.shift if self.shift < 0 else mark << self.shift & 0xFFFFFFFF
 
 
 class LogTarget(Target):

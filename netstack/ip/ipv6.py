@@ -310,6 +310,8 @@ class Ipv6(NetworkProtocol):
         whole.ttl = first.ttl
         whole.tos = first.tos
         whole.is_looped = first.is_looped
+        whole.mark = first.mark
+        whole.passage = first.passage
         return whole
 
     def on_reassembly_timeout(self, partial: PartialPacket) -> None:

@@ -52,6 +52,7 @@ _RANGE6: Final = Struct("<I16s16s2s2s")
 _BASE: Final = Struct("<40x2s")
 _CT: Final = Struct("<2H2I16s")
 _CONNMARK: Final = Struct("<3IB")
+_CONNMARK_2: Final = Struct("<3I3B")
 _LOG: Final = Struct("<BB30s")
 _CONNTRACK_LIFE: Final = Struct("<2IH")
 
@@ -168,8 +169,10 @@ def _multiport(head: RuleHead, data: bytes, ranged: bytes, *, inverted: bool) ->
     place = 0
     while place < count:
         low = high = ports[place]
-        if ranged[place] and place + 1 < count:
+        if ranged[place]:
             place += 1
+            if place >= count or ranged[place] or ports[place] < low:
+                raise SysError(EINVAL)
             high = ports[place]
         ranges.append((low, high))
         place += 1
@@ -329,6 +332,15 @@ def _connmark_target(rules: PacketFilter, head: RuleHead, data: bytes) -> Target
     return nft.ConnmarkTarget(mode, mark, mask, packet_mask)
 
 
+def _connmark_target_2(rules: PacketFilter, head: RuleHead, data: bytes) -> Target:
+    mark, mask, packet_mask, is_right, bits, mode = _CONNMARK_2.unpack_from(data)
+    if mode > nft.RESTORE_MARK or bits >= 32:
+        raise SysError(EINVAL)
+    made = nft.ConnmarkTarget(mode, mark, mask, packet_mask)
+    made.shift = -bits if is_right else bits
+    return made
+
+
 def _log_target(rules: PacketFilter, head: RuleHead, data: bytes) -> Target:
     level, _, prefix = _LOG.unpack_from(data)
     if level >= 8 or prefix[-1]:
@@ -473,5 +485,6 @@ TARGETS: Final[dict[tuple[str, int], TargetExtension]] = {
     ("CT", 2): TargetExtension(_ct_timeout, 72, table="raw"),
     ("NOTRACK", 0): TargetExtension(_notrack, 0, table="raw"),
     ("CONNMARK", 1): TargetExtension(_connmark_target, 16),
+    ("CONNMARK", 2): TargetExtension(_connmark_target_2, 16),
     ("LOG", 0): TargetExtension(_log_target, 32),
 }

@@ -44,6 +44,7 @@ from sentry.socket.netlink_wire import (
     NetlinkMessage,
     message,
     parse_messages,
+    u32,
 )
 from sentry.socket.option_values import read_number
 from sentry.vfs.caller import Caller
@@ -89,9 +90,18 @@ class Answer:
 class Acknowledgement:
     """What becomes of one request of several that were made together."""
 
-    def __init__(self, request: Request, error: int) -> None:
+    def __init__(self, request: Request, error: int, offset: int = 0) -> None:
         self.request = request
         self.error = error  # 0: it was done
+        self.offset = offset  # of the attribute that is wrong; 0: none
+
+
+class LocatedError(SysError):
+    """An error with the offset in the request of the attribute that is wrong."""
+
+    def __init__(self, errno: int, offset: int) -> None:
+        super().__init__(errno)
+        self.offset = offset
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -243,14 +253,14 @@ class NetlinkSocket(Socket):
         together = RESPONDERS[self.protocol].answer_all(self.namespace, requests)
         if together is not None:
             for one in together:
-                self._acknowledge(one.request, one.error)
+                self._acknowledge(one.request, one.error, one.offset)
             return
         for request in requests:
             self._handle(request)
 
     def _handle(self, request: Request) -> None:
         """Answer one request (netlink_rcv_skb): acknowledge it if it wants that, or failed."""
-        error = 0
+        error = offset = 0
         if request.flags & abi.NLM_F_REQUEST and request.kind >= NLMSG_MIN_TYPE:
             try:
                 if request.is_dump() and self._is_dumping:
@@ -263,8 +273,9 @@ class NetlinkSocket(Socket):
                     self._queue_one(self._pack(request, answer, 0), 0)
             except SysError as failure:
                 error = failure.errno
+                offset = failure.offset if isinstance(failure, LocatedError) else 0
         if error or request.flags & abi.NLM_F_ACK:
-            self._acknowledge(request, error)
+            self._acknowledge(request, error, offset)
 
     def _pack(self, request: Request, answer: Answer, flags: int) -> bytes:
         return message(answer.kind, flags, request.sequence, self.port, answer.payload)
@@ -284,12 +295,15 @@ class NetlinkSocket(Socket):
         done = message(abi.NLMSG_DONE, abi.NLM_F_MULTI, request.sequence, self.port, _INT.pack(0))
         self._append(done, 0, is_last=True)
 
-    def _acknowledge(self, request: Request, error: int) -> None:
+    def _acknowledge(self, request: Request, error: int, offset: int) -> None:
         """Send NLMSG_ERROR: the error, 0 for success, and the request it is about."""
         is_capped = not error or abi_route.NETLINK_CAP_ACK in self.flags_set
         quoted = request.whole[:NLMSGHDR_SIZE] if is_capped else request.whole
         flags = abi_route.NLM_F_CAPPED if is_capped else 0
         payload = _INT.pack(-error) + quoted + bytes(-len(quoted) % 4)
+        if offset and abi_route.NETLINK_EXT_ACK in self.flags_set:
+            flags |= abi_route.NLM_F_ACK_TLVS
+            payload += u32(abi_route.NLMSGERR_ATTR_OFFS, offset)
         packed = message(abi.NLMSG_ERROR, flags, request.sequence, self.port, payload)
         self._queue_one(packed, 0)
 

@@ -25,13 +25,14 @@ from sentry.socket.netlink import (
     RESPONDERS,
     Acknowledgement,
     Answer,
+    LocatedError,
     Request,
     Responder,
     publish,
 )
-from sentry.socket.netlink_wire import parse_attributes
+from sentry.socket.netlink_wire import NLMSGHDR_SIZE, RTATTR_SIZE, parse_attributes
 from sentry.socket.nftables import changes, dumps, set_changes
-from sentry.socket.nftables.attributes import Attributes, be
+from sentry.socket.nftables.attributes import Attributes, BadAttributeError, be, listed_at
 from sentry.socket.nftables.changes import Change
 from sentry.socket.nftables.compat import find_revision
 from sentry.socket.nftables.dumps import Shown
@@ -79,6 +80,12 @@ class NetfilterResponder(Responder):
             raise SysError(EPERM)
 
     def answer(self, namespace: NetworkNamespace, request: Request) -> list[Answer]:
+        try:
+            return self._answer(namespace, request)
+        except BadAttributeError as error:
+            raise LocatedError(error.errno, offset_of(request, error)) from None
+
+    def _answer(self, namespace: NetworkNamespace, request: Request) -> list[Answer]:
         self.may_ask(request)
         subsystem, kind = request.kind >> 8, request.kind & 0xFF
         if len(request.payload) < HEADER:
@@ -186,7 +193,7 @@ class Batch:
         self.acknowledgements = []
         is_complete = is_wrong = False
         for request in self.requests:
-            error = 0
+            error = offset = 0
             if request.kind == abi.NFNL_MSG_BATCH_END:
                 is_complete = True
                 break
@@ -200,10 +207,10 @@ class Batch:
                     journal.check()
             except SysError as failure:
                 error = failure.errno
-            if error:
+                offset = offset_of(request, failure)
                 is_wrong = True
             if error or request.flags & abi_socket.NLM_F_ACK:
-                self.acknowledgements.append(Acknowledgement(request, error))
+                self.acknowledgements.append(Acknowledgement(request, error, offset))
         return is_wrong or not is_complete, journal
 
     def _change(self, journal: Journal, request: Request) -> None:
@@ -241,6 +248,17 @@ KNOWN_FAMILIES: Final = (
     abi.NFPROTO_BRIDGE,
     abi.NFPROTO_IPV6,
 )
+
+
+def offset_of(request: Request, error: SysError) -> int:
+    """Return where in a message the attribute is that an error is about; 0: nowhere."""
+    if not isinstance(error, BadAttributeError):
+        return 0
+    for kind, _, at in listed_at(request.payload[HEADER:], len(request.payload)):
+        if kind == error.kind:
+            begin = NLMSGHDR_SIZE + HEADER + at
+            return begin if error.inner < 0 else begin + RTATTR_SIZE + error.inner
+    return 0
 
 
 def header(family: int, number: int) -> bytes:

@@ -18,6 +18,15 @@ MAX_USER_DATA: Final = 256
 NLA_TYPE_MASK: Final = 0x3FFF
 
 
+class BadAttributeError(SysError):
+    """An error with the attribute of the message that it is about, which user space is told."""
+
+    def __init__(self, errno: int, kind: int, inner: int = -1) -> None:
+        super().__init__(errno)
+        self.kind = kind
+        self.inner = inner  # where in it the one is that is meant; negative: all of it
+
+
 def be(attributes: Attributes, kind: int, size: int) -> int:
     """Return a number of `size` bytes."""
     data = attributes.get(kind)
@@ -57,14 +66,19 @@ def nested(attributes: Attributes, kind: int) -> Attributes:
 
 def listed(data: bytes, limit: int) -> list[tuple[int, bytes]]:
     """Return a row of attributes, which may be of one type; SysError(EINVAL) beyond `limit`."""
-    found: list[tuple[int, bytes]] = []
+    return [(kind, inner) for kind, inner, _ in listed_at(data, limit)]
+
+
+def listed_at(data: bytes, limit: int) -> list[tuple[int, bytes, int]]:
+    """Return the same with the offset of each."""
+    found: list[tuple[int, bytes, int]] = []
     at = 0
     while at + RTATTR_SIZE <= len(data):
         size = int.from_bytes(data[at : at + 2], "little")
         kind = int.from_bytes(data[at + 2 : at + 4], "little") & NLA_TYPE_MASK
         if size < RTATTR_SIZE or at + size > len(data) or len(found) >= limit:
             raise SysError(EINVAL)
-        found.append((kind, data[at + RTATTR_SIZE : at + size]))
+        found.append((kind, data[at + RTATTR_SIZE : at + size], at))
         at += align(size)
     return found
 

@@ -23,9 +23,10 @@ from sentry.socket.netlink_wire import parse_attributes
 from sentry.socket.nftables.actions import ACTIONS
 from sentry.socket.nftables.attributes import (
     Attributes,
+    BadAttributeError,
     be,
     be_or,
-    listed,
+    listed_at,
     name,
     nested,
     user_data,
@@ -50,7 +51,6 @@ from sentry.socket.nftables.ruleset import (
     SetElement,
     SetState,
     TableState,
-    find_table,
 )
 
 MAX_EXPRESSIONS: Final = 128  # of a rule
@@ -85,7 +85,10 @@ class Change:
         """Return the table that the message names."""
         if kind not in self.attributes:
             raise SysError(EINVAL)
-        return find_table(self.ruleset, self.family, name(self.attributes, kind))
+        found = self.ruleset.tables.get((self.family, name(self.attributes, kind)))
+        if found is None:
+            raise BadAttributeError(ENOENT, kind)
+        return found
 
 
 def new_table(change: Change) -> None:
@@ -102,7 +105,7 @@ def new_table(change: Change) -> None:
     found = ruleset.tables.get((change.family, wanted))
     if found is not None:
         if change.flags & nl.NLM_F_EXCL:
-            raise SysError(EEXIST)
+            raise BadAttributeError(EEXIST, abi.NFTA_TABLE_NAME)
         if change.flags & nl.NLM_F_REPLACE:
             raise SysError(EOPNOTSUPP)
         if abi.NFTA_TABLE_FLAGS in attributes:
@@ -140,7 +143,7 @@ def delete_table(change: Change) -> None:
             if one.family == change.family and one.handle == handle
         ]
         if not found:
-            raise SysError(ENOENT)
+            raise BadAttributeError(ENOENT, abi.NFTA_TABLE_HANDLE)
         table = found[0]
     else:
         table = change.table(abi.NFTA_TABLE_NAME)
@@ -189,7 +192,7 @@ def new_chain(change: Change) -> None:
     wanted = name(attributes, abi.NFTA_CHAIN_NAME)
     found: ChainState | None = None
     if abi.NFTA_CHAIN_HANDLE in attributes:
-        found = find_chain_by_handle(table, be(attributes, abi.NFTA_CHAIN_HANDLE, 8))
+        found = find_chain_by_handle(table, attributes)
     elif abi.NFTA_CHAIN_NAME in attributes:
         found = table.chains.get(wanted)
     elif abi.NFTA_CHAIN_ID in attributes:
@@ -200,7 +203,7 @@ def new_chain(change: Change) -> None:
     if abi.NFTA_CHAIN_POLICY in attributes:
         is_base = found.hook is not None if found is not None else False
         if not is_base and (found is not None or abi.NFTA_CHAIN_HOOK not in attributes):
-            raise SysError(EOPNOTSUPP)
+            raise BadAttributeError(EOPNOTSUPP, abi.NFTA_CHAIN_POLICY)
         policy = be(attributes, abi.NFTA_CHAIN_POLICY, 4)
         if policy not in {abi.NF_DROP, abi.NF_ACCEPT}:
             raise SysError(EINVAL)
@@ -211,7 +214,7 @@ def new_chain(change: Change) -> None:
         _add_chain(change, table, wanted, policy)
         return
     if change.flags & nl.NLM_F_EXCL:
-        raise SysError(EEXIST)
+        raise BadAttributeError(EEXIST, abi.NFTA_CHAIN_NAME)
     if change.flags & nl.NLM_F_REPLACE:
         raise SysError(EOPNOTSUPP)
     _update_chain(change, table, found)
@@ -248,7 +251,7 @@ def parse_hook(attributes: Attributes) -> HookState:
     priority = signed(be(data, abi.NFTA_HOOK_PRIORITY, 4))
     kind = name(attributes, abi.NFTA_CHAIN_TYPE) or "filter"
     if kind not in CHAIN_TYPES:
-        raise SysError(ENOENT)
+        raise BadAttributeError(ENOENT, abi.NFTA_CHAIN_TYPE)
     type_number, hooks = CHAIN_TYPES[kind]
     if number >= HOOKS or not hooks >> number & 1:
         raise SysError(EOPNOTSUPP)
@@ -278,7 +281,9 @@ def _update_chain(change: Change, table: TableState, chain: ChainState) -> None:
         if own is None:
             raise SysError(EEXIST)
         wanted = parse_hook(attributes)
-        if (wanted.number, wanted.priority, wanted.kind) != (own.number, own.priority, own.kind):
+        if (wanted.number, wanted.priority) != (own.number, own.priority):
+            raise SysError(EOPNOTSUPP)
+        if wanted.kind != own.kind:
             raise SysError(EEXIST)
     change.journal.chain(chain)
     if abi.NFTA_CHAIN_HANDLE in attributes and abi.NFTA_CHAIN_NAME in attributes:
@@ -306,14 +311,15 @@ def delete_chain(change: Change) -> None:
     attributes = change.attributes
     table = change.table(abi.NFTA_CHAIN_TABLE)
     if abi.NFTA_CHAIN_HANDLE in attributes:
-        chain = find_chain_by_handle(table, be(attributes, abi.NFTA_CHAIN_HANDLE, 8))
+        chain = find_chain_by_handle(table, attributes)
     else:
         chain = find_chain(table, attributes, abi.NFTA_CHAIN_NAME)
+    named = abi.NFTA_CHAIN_HANDLE if abi.NFTA_CHAIN_HANDLE in attributes else abi.NFTA_CHAIN_NAME
     if change.flags & abi.NLM_F_NONREC and (chain.use or chain.rules):
-        raise SysError(EBUSY)
+        raise BadAttributeError(EBUSY, named)
     flush_chain(change, chain)
     if chain.use:
-        raise SysError(EBUSY)
+        raise BadAttributeError(EBUSY, named)
     change.journal.table(table)
     del table.chains[chain.name]
     change.ruleset.grow(chains=-1, size=-len(chain.user_data))
@@ -332,7 +338,7 @@ def new_rule(change: Change) -> None:
     old: RuleState | None = None
     is_replaced = False
     if abi.NFTA_RULE_HANDLE in attributes:
-        old = find_rule(chain, be(attributes, abi.NFTA_RULE_HANDLE, 8))
+        old = find_rule(chain, attributes, abi.NFTA_RULE_HANDLE)
         if change.flags & nl.NLM_F_EXCL:
             raise SysError(EEXIST)
         if not change.flags & nl.NLM_F_REPLACE:
@@ -357,7 +363,7 @@ def new_rule(change: Change) -> None:
 def _position(change: Change, chain: ChainState) -> RuleState | None:
     attributes = change.attributes
     if abi.NFTA_RULE_POSITION in attributes:
-        return find_rule(chain, be(attributes, abi.NFTA_RULE_POSITION, 8))
+        return find_rule(chain, attributes, abi.NFTA_RULE_POSITION)
     if abi.NFTA_RULE_POSITION_ID in attributes:
         found = change.journal.rule_ids.get(be(attributes, abi.NFTA_RULE_POSITION_ID, 4))
         if found is None or found not in chain.rules:
@@ -399,10 +405,14 @@ def parse_expressions(change: Change, table: TableState) -> list[RuleExpression]
     if abi.NFTA_RULE_COMPAT in attributes:
         take_compat(context, nested(attributes, abi.NFTA_RULE_COMPAT))
     parts = []
-    for kind, data in listed(attributes.get(abi.NFTA_RULE_EXPRESSIONS, b""), MAX_EXPRESSIONS):
+    rows = attributes.get(abi.NFTA_RULE_EXPRESSIONS, b"")
+    for kind, data, at in listed_at(rows, MAX_EXPRESSIONS):
         if kind != abi.NFTA_LIST_ELEM:
             raise SysError(EINVAL)
-        parts.append(parse_expression(context, data))
+        try:
+            parts.append(parse_expression(context, data))
+        except SysError as error:
+            raise BadAttributeError(error.errno, abi.NFTA_RULE_EXPRESSIONS, at) from None
     return parts
 
 
@@ -479,7 +489,7 @@ def delete_rule(change: Change) -> None:
         return
     chain = find_chain(table, attributes, abi.NFTA_RULE_CHAIN)
     if abi.NFTA_RULE_HANDLE in attributes:
-        drop_rule(change, chain, find_rule(chain, be(attributes, abi.NFTA_RULE_HANDLE, 8)))
+        drop_rule(change, chain, find_rule(chain, attributes, abi.NFTA_RULE_HANDLE))
     elif abi.NFTA_RULE_ID in attributes:
         found = change.journal.rule_ids.get(be(attributes, abi.NFTA_RULE_ID, 4))
         if found is None or found not in chain.rules:

@@ -8,10 +8,11 @@ from sentry.errors import SysError
 from sentry.socket.netlink_wire import attribute
 from sentry.socket.nftables.attributes import (
     Attributes,
-    be,
+    BadAttributeError,
     be32,
     be64,
     listed,
+    listed_at,
     name,
     text,
     value_data,
@@ -26,7 +27,6 @@ from sentry.socket.nftables.ruleset import (
     SetElement,
     SetState,
     TableState,
-    find_table,
 )
 from sentry.socket.nftables.set_changes import NS_PER_MS, find_element, parse_key
 
@@ -198,7 +198,10 @@ def named_table(ruleset: Ruleset, family: int, attributes: Attributes, kind: int
     """Return the table that a question names."""
     if kind not in attributes:
         raise SysError(EINVAL)
-    return find_table(ruleset, family, name(attributes, kind))
+    found = ruleset.tables.get((family, name(attributes, kind)))
+    if found is None:
+        raise BadAttributeError(ENOENT, kind)
+    return found
 
 
 def get_chains(ruleset: Ruleset, family: int, attributes: Attributes, *, dump: bool) -> list[Shown]:
@@ -218,7 +221,7 @@ def get_rules(ruleset: Ruleset, family: int, attributes: Attributes, *, dump: bo
     if not dump:
         table = named_table(ruleset, family, attributes, abi.NFTA_RULE_TABLE)
         chain = find_chain(table, attributes, abi.NFTA_RULE_CHAIN)
-        rule = find_rule(chain, be(attributes, abi.NFTA_RULE_HANDLE, 8))
+        rule = find_rule(chain, attributes, abi.NFTA_RULE_HANDLE)
         at = chain.rules.index(rule)
         return [show_rule(chain, rule, chain.rules[at - 1] if at else None)]
     wanted_table = name(attributes, abi.NFTA_RULE_TABLE)
@@ -244,7 +247,7 @@ def get_sets(ruleset: Ruleset, family: int, attributes: Attributes, *, dump: boo
         return [show_set(named_set(table, attributes, abi.NFTA_SET_NAME))]
     wanted = name(attributes, abi.NFTA_SET_TABLE)
     if wanted and family:
-        find_table(ruleset, family, wanted)
+        named_table(ruleset, family, attributes, abi.NFTA_SET_TABLE)
     return [
         show_set(item)
         for table in tables_of(ruleset, family)
@@ -259,7 +262,7 @@ def named_set(table: TableState, attributes: Attributes, kind: int) -> SetState:
         raise SysError(EINVAL)
     found = table.sets.get(name(attributes, kind))
     if found is None:
-        raise SysError(ENOENT)
+        raise BadAttributeError(ENOENT, kind)
     return found
 
 
@@ -281,14 +284,14 @@ def get_elements(
     if wanted is None:
         raise SysError(EINVAL)
     found: list[Shown] = []
-    for _, data in listed(wanted, MAX_ASKED):
+    for _, data, at in listed_at(wanted, MAX_ASKED):
         like = parse_key(item, nested_element(data))
         same = find_element(item, like)
         if same is None and not like.is_end:
             other = item.code.find(like.key)
             same = other if isinstance(other, SetElement) else None
         if same is None or same.is_expired(now_ns):
-            raise SysError(ENOENT)
+            raise BadAttributeError(ENOENT, abi.NFTA_SET_ELEM_LIST_ELEMENTS, at)
         found += show_elements(item, [same], now_ns)
     return found
 

@@ -57,11 +57,7 @@ def _make_immediate(context: Context, attributes: Attributes) -> RuleExpression:
     if be(attributes, abi.NFTA_IMMEDIATE_DREG, 4) == abi.NFT_REG_VERDICT:
         verdict, chain = parse_verdict(context.table, data)
         built = code.ImmediateVerdict(verdict, chain.code if chain is not None else None)
-        shown = be32(abi.NFTA_IMMEDIATE_DREG, abi.NFT_REG_VERDICT)
-        shown += verdict_data(
-            abi.NFTA_IMMEDIATE_DATA, verdict, chain.name if chain is not None else ""
-        )
-        result = made("immediate", built, shown)
+        result = made("immediate", built, be32(abi.NFTA_IMMEDIATE_DREG, abi.NFT_REG_VERDICT))
         result.chain = chain
         return result
     value = value_of(attributes, abi.NFTA_IMMEDIATE_DATA)
@@ -340,6 +336,9 @@ def shown_now(part: RuleExpression) -> bytes:
         return be64(abi.NFTA_COUNTER_BYTES, built.bytes) + be64(
             abi.NFTA_COUNTER_PACKETS, built.packets
         )
+    if isinstance(built, code.ImmediateVerdict):
+        target = part.chain.name if part.chain is not None else ""  # which may have another now
+        return part.shown + verdict_data(abi.NFTA_IMMEDIATE_DATA, built.verdict, target)
     if isinstance(built, code.Quota):
         flags = abi.NFT_QUOTA_F_INV if built.inverted else 0
         if built.consumed >= built.quota:

@@ -3,7 +3,7 @@
 from sentry.abi import nf_tables as abi
 from sentry.abi.errno import EINVAL, ENOENT, EOPNOTSUPP
 from sentry.errors import SysError
-from sentry.socket.nftables.attributes import Attributes, be, name, nested
+from sentry.socket.nftables.attributes import Attributes, BadAttributeError, be, name, nested
 from sentry.socket.nftables.ruleset import ChainState, Journal, RuleState, SetState, TableState
 
 PLAIN_VERDICTS = (
@@ -24,24 +24,26 @@ def find_chain(table: TableState, attributes: Attributes, kind: int) -> ChainSta
     """Return the chain of a name; SysError(ENOENT)."""
     found = table.chains.get(name(attributes, kind))
     if found is None:
-        raise SysError(ENOENT)
+        raise BadAttributeError(ENOENT, kind)
     return found
 
 
-def find_chain_by_handle(table: TableState, handle: int) -> ChainState:
-    """Return the chain of a handle; SysError(ENOENT)."""
+def find_chain_by_handle(table: TableState, attributes: Attributes) -> ChainState:
+    """Return the chain of the handle in a message; SysError(ENOENT)."""
+    handle = be(attributes, abi.NFTA_CHAIN_HANDLE, 8)
     for chain in table.chains.values():
         if chain.handle == handle:
             return chain
-    raise SysError(ENOENT)
+    raise BadAttributeError(ENOENT, abi.NFTA_CHAIN_HANDLE)
 
 
-def find_rule(chain: ChainState, handle: int) -> RuleState:
-    """Return the rule of a handle; SysError(ENOENT)."""
+def find_rule(chain: ChainState, attributes: Attributes, kind: int) -> RuleState:
+    """Return the rule of the handle in an attribute; SysError(ENOENT)."""
+    handle = be(attributes, kind, 8)
     for rule in chain.rules:
         if rule.handle == handle:
             return rule
-    raise SysError(ENOENT)
+    raise BadAttributeError(ENOENT, kind)
 
 
 def find_set(
@@ -56,7 +58,7 @@ def find_set(
         if found is not None and found.table is not table:
             found = None
     if found is None:
-        raise SysError(ENOENT)
+        raise BadAttributeError(ENOENT, by_name)
     return found
 
 

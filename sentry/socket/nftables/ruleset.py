@@ -18,7 +18,7 @@ from netstack.filter.nft_chain import (
 )
 from netstack.filter.nft_set import Element, NftSet
 from sentry.abi import nf_tables as abi
-from sentry.abi.errno import EMFILE, EMLINK, ENOENT, EOPNOTSUPP
+from sentry.abi.errno import EMFILE, EMLINK, EOPNOTSUPP
 from sentry.errors import SysError
 
 # Bounds on what a guest can make grow, in one network namespace.
@@ -169,7 +169,6 @@ class TableUndo(Undo):
         self.user_data = table.user_data
         self.chains = dict(table.chains)
         self.sets = dict(table.sets)
-        self.last_handle = table.last_handle
 
     def undo(self) -> None:
         table = self.table
@@ -177,7 +176,6 @@ class TableUndo(Undo):
         table.user_data = self.user_data
         table.chains = self.chains
         table.sets = self.sets
-        table.last_handle = self.last_handle
 
 
 class ChainUndo(Undo):
@@ -447,11 +445,3 @@ def check_place(part: RuleExpression, hook: HookState) -> None:
         raise SysError(part.place_errno)
     if part.chain_type >= 0 and part.chain_type != hook.kind:
         raise SysError(part.place_errno)
-
-
-def find_table(ruleset: Ruleset, family: int, name: str) -> TableState:
-    """Return a table; SysError(ENOENT)."""
-    found = ruleset.tables.get((family, name))
-    if found is None:
-        raise SysError(ENOENT)
-    return found

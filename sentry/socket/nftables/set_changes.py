@@ -12,16 +12,17 @@ from sentry.abi.errno import (
     EINVAL,
     ENFILE,
     ENOENT,
-    ENOTEMPTY,
     EOPNOTSUPP,
 )
 from sentry.errors import SysError
 from sentry.socket.netlink_wire import parse_attributes
 from sentry.socket.nftables.attributes import (
     Attributes,
+    BadAttributeError,
     be,
     be_or,
     listed,
+    listed_at,
     name,
     nested,
     user_data,
@@ -69,7 +70,7 @@ def new_set(change: Change) -> None:
     found = table.sets.get(wanted)
     if found is not None:
         if change.flags & nl.NLM_F_EXCL:
-            raise SysError(EEXIST)
+            raise BadAttributeError(EEXIST, abi.NFTA_SET_NAME)
         if change.flags & nl.NLM_F_REPLACE:
             raise SysError(EOPNOTSUPP)
         if (found.flags, found.code.key_length, found.data_type) != (
@@ -77,7 +78,7 @@ def new_set(change: Change) -> None:
             made.code.key_length,
             made.data_type,
         ):
-            raise SysError(EEXIST)
+            raise BadAttributeError(EEXIST, abi.NFTA_SET_NAME)
         change.journal.set_ids[be(attributes, abi.NFTA_SET_ID, 4)] = found
         return
     if not change.flags & nl.NLM_F_CREATE:
@@ -200,7 +201,8 @@ def delete_set(change: Change) -> None:
     else:
         item = find_set(table, change.journal, attributes, abi.NFTA_SET_NAME, abi.NFTA_SET_ID)
     if item.use or (change.flags & abi.NLM_F_NONREC and item.code.elements):
-        raise SysError(EBUSY)
+        named = abi.NFTA_SET_HANDLE if abi.NFTA_SET_HANDLE in attributes else abi.NFTA_SET_NAME
+        raise BadAttributeError(EBUSY, named)
     drop_set(change, item)
 
 
@@ -218,12 +220,12 @@ def set_of(change: Change) -> SetState:
     )
 
 
-def listed_elements(change: Change) -> list[Attributes]:
-    """Return the attributes of each element of a message."""
+def listed_elements(change: Change) -> list[tuple[Attributes, int]]:
+    """Return the attributes of each element of a message, and where it is."""
     data = change.attributes.get(abi.NFTA_SET_ELEM_LIST_ELEMENTS)
     if data is None:
         raise SysError(EINVAL)
-    return [parse_attributes(one, 0) for _, one in listed(data, MAX_LISTED)]
+    return [(parse_attributes(one, 0), at) for _, one, at in listed_at(data, MAX_LISTED)]
 
 
 def new_elements(change: Change) -> None:
@@ -233,8 +235,11 @@ def new_elements(change: Change) -> None:
         raise SysError(EBUSY)
     rows = listed_elements(change)
     change.journal.elements(item)
-    for attributes in rows:
-        _add_element(change, item, parse_element(change, item, attributes))
+    for attributes, at in rows:
+        try:
+            _add_element(change, item, parse_element(change, item, attributes))
+        except SysError as error:
+            raise BadAttributeError(error.errno, abi.NFTA_SET_ELEM_LIST_ELEMENTS, at) from None
     if item.is_verdict_map():
         change.journal.unchecked[item.table] = None
 
@@ -250,12 +255,12 @@ def _add_element(change: Change, item: SetState, element: SetElement) -> None:
                 element.verdict,
                 element.chain,
             ):
-                raise SysError(EBUSY)
+                raise SysError(EEXIST)
             if change.flags & nl.NLM_F_EXCL:
                 raise SysError(EEXIST)
             return
     if overlaps:
-        raise SysError(ENOTEMPTY)
+        raise SysError(EEXIST)
     count = len(item.code.elements)
     if item.limit and count >= item.limit:
         raise SysError(ENFILE)
@@ -380,10 +385,10 @@ def delete_elements(change: Change) -> None:
             if isinstance(element, SetElement):
                 remove_element(change, item, element)
         return
-    for attributes in listed_elements(change):
+    for attributes, at in listed_elements(change):
         found = find_element(item, parse_key(item, attributes))
         if found is None or found.is_expired(now_ns(change)):
-            raise SysError(ENOENT)
+            raise BadAttributeError(ENOENT, abi.NFTA_SET_ELEM_LIST_ELEMENTS, at)
         remove_element(change, item, found)
 
 

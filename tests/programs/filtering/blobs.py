@@ -6,17 +6,25 @@ import random
 import socket
 import struct
 import subprocess
+import sys
 
 SOL_IP, REPLACE, ADD, INFO, ENTRIES, MATCH, TARGET = 0, 64, 65, 64, 65, 66, 67
+FAMILY, TOOL, HOST = socket.AF_INET, "iptables", "10.0.0.0/8"
+# In struct ipt_entry: flags, target_offset, and where matches begin.
+FLAGS, OFFSETS, ENTRY = 82, 88, 112
+if sys.argv[1:] == ["6"]:
+    SOL_IP, MATCH, TARGET = 41, 68, 69
+    FAMILY, TOOL, HOST = socket.AF_INET6, "ip6tables", "fd00::/8"
+    FLAGS, OFFSETS, ENTRY = 131, 140, 168
 
-RULES = """*filter
+RULES = f"""*filter
 :INPUT ACCEPT [0:0]
 :FORWARD DROP [0:0]
 :OUTPUT ACCEPT [0:0]
 :one - [0:0]
 :two - [0:0]
 -A INPUT -p tcp --dport 80 -j one
--A INPUT -s 10.0.0.0/8 -i eth0 -j DROP
+-A INPUT -s {HOST} -i eth0 -j DROP
 -A one -p udp -m multiport --dports 1,2 -j two
 -A one -j REJECT
 -A two -m mark --mark 1 -j RETURN
@@ -24,8 +32,8 @@ RULES = """*filter
 COMMIT
 """
 
-subprocess.run(["iptables-legacy-restore"], input=RULES, text=True, check=True)
-sock = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+subprocess.run([f"{TOOL}-legacy-restore"], input=RULES, text=True, check=True)
+sock = socket.socket(FAMILY, socket.SOCK_RAW, socket.IPPROTO_RAW)
 
 
 def attempt(call, *arguments) -> str:
@@ -100,15 +108,15 @@ for place in range(10):
 # Entries begin where the one before says.
 starts = [0]
 while starts[-1] < size:
-    starts.append(starts[-1] + struct.unpack_from("<H", entries, starts[-1] + 90)[0])
+    starts.append(starts[-1] + struct.unpack_from("<H", entries, starts[-1] + OFFSETS + 2)[0])
 for start in starts[:-1]:
     results = []
-    target, following = struct.unpack_from("<HH", entries, start + 88)
+    target, following = struct.unpack_from("<HH", entries, start + OFFSETS)
     for offset, width, values in (
-        (82, 1, (1, 2, 4, 8)),
-        (83, 1, (8, 64, 128)),
-        (88, 2, (0, 100, target + 1, target + 8, target - 8, following, 65535)),
-        (90, 2, (0, 8, following + 8, following - 8, following + 1, 65528)),
+        (FLAGS, 1, (1, 2, 4, 8)),
+        (FLAGS + 1, 1, (8, 64, 128)),
+        (OFFSETS, 2, (0, 100, target + 1, target + 8, target - 8, following, 65535)),
+        (OFFSETS + 2, 2, (0, 8, following + 8, following - 8, following + 1, 65528)),
         (target, 2, (0, 8, 31, 40, 48, 65535)),
         (target + 31, 1, (5,)),
         (
@@ -128,7 +136,7 @@ for start in starts[:-1]:
                 0x80000000,
             ),
         ),
-        *(((112, 2, (0, 8, 40, 48, 56, 65535)), (143, 1, (7,))) if target > 112 else ()),
+        *(((ENTRY, 2, (0, 8, 40, 48, 56, 65535)), (ENTRY + 31, 1, (7,))) if target > ENTRY else ()),
     ):
         for value in values:
             broken = bytearray(entries)
@@ -139,7 +147,7 @@ for start in starts[:-1]:
 
 # Jumps in circles.
 for start in starts[:-1]:
-    target, following = struct.unpack_from("<HH", entries, start + 88)
+    target, following = struct.unpack_from("<HH", entries, start + OFFSETS)
     if entries[start + target + 2] == 0:
         results = []
         for to in starts[:-1]:

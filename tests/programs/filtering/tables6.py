@@ -1,0 +1,67 @@
+"""Rules of ip6tables are listed as they were given, and wrong ones are refused."""
+
+import subprocess
+
+
+def run(command: str) -> None:
+    done = subprocess.run(
+        ["/bin/sh", "-c", command], capture_output=True, text=True, check=False, timeout=60
+    )
+    print(f"$ {command}\n{done.returncode}\n{done.stdout}{done.stderr}", end="", flush=True)
+
+
+IPT = "ip6tables-legacy "
+
+for arguments in (
+    "-S",
+    "-P FORWARD DROP",
+    "-N mine",
+    "-A INPUT -p tcp --dport 4000 -j DROP",
+    "-A INPUT ! -s fd00::/8 -d fe80::1 -i eth+ -p udp --sport 1:100 ! --dport 53 -j mine",
+    "-A mine -m comment --comment 'a word' -j RETURN",
+    "-A mine -p icmpv6 --icmpv6-type echo-request -m limit --limit 3/minute --limit-burst 7 -j ACCEPT",
+    "-A mine -p icmpv6 --icmpv6-type 1/4 -j ACCEPT",
+    "-A mine -p tcp -m multiport --dports 80,443,8000:8080 -j REJECT",
+    "-A mine -p tcp --tcp-flags SYN,ACK SYN -j REJECT --reject-with tcp-reset",
+    "-A mine -j REJECT --reject-with icmp6-adm-prohibited",
+    "-A OUTPUT -m addrtype ! --dst-type LOCAL -m mark --mark 0x1/0xff -j ACCEPT",
+    "-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+    "-A INPUT -m conntrack --ctstate NEW --ctorigdst fd01::/16 --ctorigdstport 5:9 -j ACCEPT",
+    "-A INPUT -m state --state INVALID -j DROP",
+    "-A INPUT -j LOG --log-prefix 'six '",
+    "-A FORWARD -g mine",
+    "-I INPUT 1 -i lo -j ACCEPT",
+    "-S",
+    "-L -n",
+    "-L INPUT -n --line-numbers",
+    "-D INPUT 1",
+    "-C INPUT -p tcp --dport 4000 -j DROP",
+    "-C INPUT -p tcp --dport 4001 -j DROP",
+    "-X mine",
+    "-A INPUT -j nowhere",
+    "-E mine yours",
+    "-S yours",
+    "-F",
+    "-X",
+    "-S",
+    "-t nat -A PREROUTING -p tcp --dport 80 -j DNAT --to-destination [fd00::2]:8080",
+    "-t nat -A OUTPUT -p udp --dport 53 -j REDIRECT --to-ports 5353",
+    "-t nat -A POSTROUTING -s fd00:1::/64 ! -o docker0 -j MASQUERADE",
+    "-t nat -A POSTROUTING -p udp -j SNAT --to-source [fd00::1-fd00::9]:1000-2000 --persistent",
+    "-t nat -S",
+    "-t nat -A INPUT -j MASQUERADE",
+    "-A INPUT -j MASQUERADE",
+    "-t nat -A PREROUTING -j REJECT",
+    "-A INPUT -p tcp -m icmp6 --icmpv6-type 1 -j DROP",
+    "-t mangle -A PREROUTING -p tcp -j MARK --set-xmark 0x10/0xf0",
+    "-t mangle -A PREROUTING -j CONNMARK --restore-mark",
+    "-t mangle -A OUTPUT -m connmark --mark 5 -j CONNMARK --save-mark",
+    "-t mangle -S",
+    "-t raw -A OUTPUT -p udp -j CT --notrack",
+    "-t raw -S",
+):
+    run(IPT + arguments)
+run("ip6tables-legacy-save | sed '/^#/d; s/\\[[0-9:]*\\]//' > /tmp/saved; sort /tmp/saved")
+run("ip6tables-legacy -t nat -F; ip6tables-legacy -t nat -X; ip6tables-legacy -t nat -S")
+run("ip6tables-legacy-restore < /tmp/saved; ip6tables-legacy -t nat -S")
+run("setpriv --reuid 1000 --clear-groups --bounding-set -all ip6tables-legacy -S")
