@@ -46,6 +46,10 @@ EARLY_DROP: Final = 32
 # nf_conntrack_*_timeout, seconds.
 UDP_TIMEOUT: Final = 30
 UDP_STREAM_TIMEOUT: Final = 120
+# Datagrams both ways are a stream from then on, in seconds after the first of them.
+STREAM_AFTER: Final = 2
+# Of a connection of TCP that began before anybody looked, until there is an answer.
+TCP_UNACKNOWLEDGED_TIMEOUT: Final = 300
 ICMP_TIMEOUT: Final = 30
 GENERIC_TIMEOUT: Final = 600
 
@@ -76,6 +80,7 @@ class Connection:
         self.reply = inverted(original)
         self.expires_ns = 0
         self.tcp = tcp.TcpState()
+        self.stream_ns = environment.now_ns() + STREAM_AFTER * SECOND
         self.mark = 0
         self.ident = 0  # which of all connections
         self.has_reply = False
@@ -213,11 +218,14 @@ class ConnectionTable(Timer):
             if not connection.tcp.take(flags, is_reply=is_reply):
                 return False
             seconds = connection.tcp.timeout()
-            if connection.tcp.state == tcp.ESTABLISHED and connection.has_reply:
-                connection.is_assured = True
+            if connection.tcp.state == tcp.ESTABLISHED:
+                if connection.has_reply:
+                    connection.is_assured = True
+                else:
+                    seconds = TCP_UNACKNOWLEDGED_TIMEOUT
         elif protocol == UDP:
             seconds = UDP_TIMEOUT
-            if connection.has_reply:
+            if connection.has_reply and self.environment.now_ns() > connection.stream_ns:
                 seconds = UDP_STREAM_TIMEOUT
                 connection.is_assured = True
         elif protocol in {ICMP, ICMPV6}:

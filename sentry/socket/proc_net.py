@@ -322,14 +322,15 @@ class PtypeText(NetText):
 
 
 class TableNamesText(NetText):
-    """/proc/net/ip_tables_names, ip6_tables_names: the tables that somebody has used."""
+    """/proc/net/ip_tables_names, ip6_tables_names: the tables that somebody has used, the newest first."""
 
     def __init__(self, namespace: NetworkNamespace, tables: Iptables) -> None:
         super().__init__(namespace)
         self.tables = tables
 
     def generate(self) -> bytes:
-        return "".join(f"{name}\n" for name in self.tables.tables).encode()
+        names = reversed(list(self.tables.tables))
+        return "".join(f"{name}\n" for name in names).encode()
 
 
 class TableMatchesText(TableNamesText):

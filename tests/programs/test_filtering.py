@@ -12,6 +12,7 @@ from tests.harness.bundle import Runtime
 from tests.programs.test_network import assert_same_as_administrator
 
 PROGRAMS = sorted(Path(__file__).with_name("filtering").glob("*.py"))
+TUNNELS = Path(__file__).with_name("filtering") / "support" / "tunnels.py"
 # These speak to the kernel as only the legacy variants do.
 LEGACY_ONLY = ("blobs", "mixed")
 CASES = [(path, "legacy", "") for path in PROGRAMS] + [
@@ -38,5 +39,10 @@ def test_filtering_program(
     runtime: Runtime, network_rootfs: Path, program: Path, variant: str, argument: str
 ) -> None:
     source = program.read_text().replace("tables-legacy", f"tables-{variant}")
-    script = f"cat > /tmp/program.py; exec python3 -u /tmp/program.py {argument} < /dev/null"
+    support = ""
+    if "tunnels" in source:
+        support = f"cat > /tmp/tunnels.py <<'END'\n{TUNNELS.read_text()}END\n"
+    script = (
+        f"{support}cat > /tmp/program.py; exec python3 -u /tmp/program.py {argument} < /dev/null"
+    )
     assert_same_as_administrator(runtime, network_rootfs, script, source.encode())

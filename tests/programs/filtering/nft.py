@@ -144,7 +144,6 @@ for command in (
     "-a list chain ip t c",
     "delete rule ip t c handle 9",
     "delete rule ip t c handle 99",
-    "reset rules",
     "flush chain ip t c",
     "list table ip t",
     "create table ip t",
