@@ -5,6 +5,7 @@ from netstack.stack import ChangeListener
 from sentry.abi import socket as abi
 from sentry.kernel.kernel import Kernel
 from sentry.socket import (
+    conntrack_text,
     netlink_route,
     nfnetlink,
     proc_net,
@@ -90,6 +91,7 @@ def proc_files(namespace: NetworkNamespace) -> dict[bytes, NetText]:
         b"ip_tables_targets": proc_net.TableTargetsText(namespace, namespace.iptables),
         b"ipv6_route": proc_net.Ipv6RouteText(namespace),
         b"netstat": proc_net.NetstatText(namespace),
+        b"nf_conntrack": conntrack_text.ConntrackText(namespace),
         b"packet": proc_sockets.PacketText(namespace),
         b"protocols": proc_sockets.ProtocolsText(namespace),
         b"psched": proc_net.FixedText(namespace, b"000003e8 00000040 000f4240 3b9aca00\n"),

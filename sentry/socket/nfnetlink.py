@@ -74,6 +74,8 @@ EMPTY_LISTS: Final = (abi.NFT_MSG_GETOBJ, abi.NFT_MSG_GETFLOWTABLE)
 class NetfilterResponder(Responder):
     """The kernel's side of NETLINK_NETFILTER."""
 
+    may_listen = False
+
     def may_ask(self, request: Request) -> None:
         """SysError(EPERM) for who may not even ask (nfnetlink_rcv)."""
         if not request.creds.has_capability(CAP_NET_ADMIN):

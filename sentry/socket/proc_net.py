@@ -322,7 +322,7 @@ class PtypeText(NetText):
 
 
 class TableNamesText(NetText):
-    """/proc/net/ip_tables_names, ip6_tables_names: the tables that somebody has used, the newest first."""
+    """/proc/net/ip_tables_names, ip6_tables_names: the tables in use, the newest first."""
 
     def __init__(self, namespace: NetworkNamespace, tables: Iptables) -> None:
         super().__init__(namespace)

@@ -41,6 +41,7 @@ from sentry.socket.nftables.lookups import (
 )
 from sentry.socket.nftables.ruleset import (
     MAX_TABLES,
+    OBJECT,
     VERSIONS,
     ChainState,
     HookState,
@@ -179,7 +180,7 @@ def size_of_set(item: SetState) -> int:
 def size_of_element(element: SetElement) -> int:
     """Return the bytes that an element counts for."""
     size = len(element.key) + len(element.key_end) + len(element.data)
-    return 64 + size + len(element.user_data) + 64 * len(element.parts)
+    return OBJECT + size + len(element.user_data) + OBJECT * len(element.parts)
 
 
 # Chains.

@@ -27,7 +27,8 @@ MAX_CHAINS: Final = 4096
 MAX_RULES: Final = 16384
 MAX_SETS: Final = 4096
 MAX_ELEMENTS: Final = 65536
-MAX_BYTES: Final = 16 << 20  # of user data, expressions and elements
+MAX_BYTES: Final = 64 << 20  # of user data, expressions and elements
+OBJECT: Final = 400  # bytes that one of these costs besides what it says
 # Steps of looking for loops and misplaced expressions, in one batch.
 MAX_CHECKS: Final = 1 << 20
 
@@ -66,7 +67,7 @@ class RuleState:
         self.expressions = expressions
         self.user_data = user_data
         self.code = NftRule([one.code for one in expressions])
-        self.size = 64 + len(user_data) + sum(64 + len(one.shown) for one in expressions)
+        self.size = OBJECT + len(user_data) + sum(OBJECT + len(one.shown) for one in expressions)
 
 
 class HookState:
