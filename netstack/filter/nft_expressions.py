@@ -314,6 +314,16 @@ class Log(Expression):
         return CONTINUE
 
 
+class ObjectReference(Expression):
+    """What rules share under a name: counter name, quota name, limit name."""
+
+    def __init__(self, shared: Expression) -> None:
+        self.shared = shared
+
+    def run(self, frame: Frame) -> int:
+        return self.shared.run(frame)
+
+
 class NumberGenerator(Expression):
     """Loads the next of so many numbers, or any of them: numgen."""
 

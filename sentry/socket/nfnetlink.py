@@ -31,7 +31,7 @@ from sentry.socket.netlink import (
     publish,
 )
 from sentry.socket.netlink_wire import NLMSGHDR_SIZE, RTATTR_SIZE, parse_attributes
-from sentry.socket.nftables import changes, dumps, set_changes
+from sentry.socket.nftables import changes, dumps, objects, set_changes
 from sentry.socket.nftables.attributes import Attributes, BadAttributeError, be, listed_at
 from sentry.socket.nftables.changes import Change
 from sentry.socket.nftables.compat import find_revision
@@ -58,6 +58,9 @@ CHANGES: Final[dict[int, ChangeMaker]] = {
     abi.NFT_MSG_NEWSETELEM: set_changes.new_elements,
     abi.NFT_MSG_DELSETELEM: set_changes.delete_elements,
     abi.NFT_MSG_DESTROYSETELEM: set_changes.delete_elements,
+    abi.NFT_MSG_NEWOBJ: objects.new_object,
+    abi.NFT_MSG_DELOBJ: objects.delete_object,
+    abi.NFT_MSG_DESTROYOBJ: objects.delete_object,
 }
 # What is no error if it is not there.
 DESTROYING: Final = (
@@ -66,9 +69,8 @@ DESTROYING: Final = (
     abi.NFT_MSG_DESTROYRULE,
     abi.NFT_MSG_DESTROYSET,
     abi.NFT_MSG_DESTROYSETELEM,
+    abi.NFT_MSG_DESTROYOBJ,
 )
-# Kinds of things that there are none of: they can be listed, not made.
-EMPTY_LISTS: Final = (abi.NFT_MSG_GETOBJ, abi.NFT_MSG_GETFLOWTABLE)
 
 
 class NetfilterResponder(Responder):
@@ -121,9 +123,12 @@ class NetfilterResponder(Responder):
             found = dumps.get_sets(ruleset, family, attributes, dump=dump)
         elif kind == abi.NFT_MSG_GETSETELEM:
             found = dumps.get_elements(ruleset, family, attributes, dump=dump)
-        elif kind in EMPTY_LISTS:
+        elif kind in {abi.NFT_MSG_GETOBJ, abi.NFT_MSG_GETOBJ_RESET}:
+            resets = kind == abi.NFT_MSG_GETOBJ_RESET
+            found = objects.get_objects(ruleset, family, attributes, dump=dump, resets=resets)
+        elif kind == abi.NFT_MSG_GETFLOWTABLE:
             if not dump:
-                raise SysError(ENOENT)
+                raise SysError(ENOENT)  # there are none
             found = []
         elif kind in CHANGES:
             raise SysError(EINVAL)  # only in a batch
@@ -236,12 +241,7 @@ class Batch:
                 raise
 
 
-UNSUPPORTED: Final = (
-    abi.NFT_MSG_NEWOBJ,
-    abi.NFT_MSG_DELOBJ,
-    abi.NFT_MSG_NEWFLOWTABLE,
-    abi.NFT_MSG_DELFLOWTABLE,
-)
+UNSUPPORTED: Final = (abi.NFT_MSG_NEWFLOWTABLE, abi.NFT_MSG_DELFLOWTABLE)
 KNOWN_FAMILIES: Final = (
     abi.NFPROTO_INET,
     abi.NFPROTO_IPV4,

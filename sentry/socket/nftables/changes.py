@@ -159,12 +159,13 @@ def _drop_table(change: Change, table: TableState) -> None:
     ruleset.grow(
         chains=-len(table.chains),
         rules=-len(rules),
-        sets=-len(table.sets),
+        sets=-len(table.sets) - len(table.objects),
         elements=-sum(len(one.code.elements) for one in table.sets.values()),
         size=-len(table.user_data)
         - sum(rule.size for rule in rules)
         - sum(len(one.user_data) for one in table.chains.values())
-        - sum(size_of_set(one) for one in table.sets.values()),
+        - sum(size_of_set(one) for one in table.sets.values())
+        - sum(one.size() for one in table.objects.values()),
     )
     del ruleset.tables[table.family, table.name]
 
@@ -437,6 +438,9 @@ def note_use(journal: Journal, part: RuleExpression, change: int) -> None:
     if part.set is not None:
         journal.set_use(part.set)
         part.set.use += change
+    if part.object is not None:
+        journal.object_use(part.object)
+        part.object.use += change
 
 
 def drop_rule(change: Change, chain: ChainState, rule: RuleState) -> None:

@@ -57,6 +57,7 @@ class RuleExpression:
         self.place_errno = EOPNOTSUPP  # if it is elsewhere
         self.chain: ChainState | None = None  # where it leads to
         self.set: SetState | None = None  # what it looks into
+        self.object: ObjectState | None = None  # what it shares with others
 
 
 class RuleState:
@@ -126,6 +127,23 @@ class SetState:
         return self.flags & abi.NFT_SET_MAP != 0 and self.data_type == abi.NFT_DATA_VERDICT
 
 
+class ObjectState:
+    """A counter, quota or limit that has a name."""
+
+    def __init__(self, table: "TableState", name: str, handle: int, part: RuleExpression) -> None:
+        self.table = table
+        self.name = name
+        self.handle = handle
+        self.kind = 0  # NFT_OBJECT_
+        self.part = part
+        self.user_data = b""
+        self.use = 0  # expressions that share it
+
+    def size(self) -> int:
+        """Return the bytes that it counts for."""
+        return OBJECT + len(self.user_data)
+
+
 class SetElement(Element):
     """An element of a set, with what user space gave for it."""
 
@@ -149,6 +167,7 @@ class TableState:
         self.user_data = b""
         self.chains: dict[str, ChainState] = {}
         self.sets: dict[str, SetState] = {}
+        self.objects: dict[tuple[int, str], ObjectState] = {}
         self.last_handle = 0
 
     def next_handle(self) -> int:
@@ -158,7 +177,7 @@ class TableState:
 
     def use(self) -> int:
         """Return how much there is in the table."""
-        return len(self.chains) + len(self.sets)
+        return len(self.chains) + len(self.sets) + len(self.objects)
 
 
 class TableUndo(Undo):
@@ -170,6 +189,7 @@ class TableUndo(Undo):
         self.user_data = table.user_data
         self.chains = dict(table.chains)
         self.sets = dict(table.sets)
+        self.objects = dict(table.objects)
 
     def undo(self) -> None:
         table = self.table
@@ -177,6 +197,7 @@ class TableUndo(Undo):
         table.user_data = self.user_data
         table.chains = self.chains
         table.sets = self.sets
+        table.objects = self.objects
 
 
 class ChainUndo(Undo):
@@ -217,6 +238,17 @@ class SetUseUndo(Undo):
     """How much a set was used; cheaper than all of its elements."""
 
     def __init__(self, item: SetState) -> None:
+        self.item = item
+        self.use = item.use
+
+    def undo(self) -> None:
+        self.item.use = self.use
+
+
+class ObjectUndo(Undo):
+    """How much a named object was used."""
+
+    def __init__(self, item: ObjectState) -> None:
         self.item = item
         self.use = item.use
 
@@ -365,6 +397,11 @@ class Journal:
         """A set is about to be used by more or fewer rules."""
         if item not in self._used:
             self._used[item] = SetUseUndo(item)
+
+    def object_use(self, item: ObjectState) -> None:
+        """A named object is about to be used by more or fewer rules."""
+        if item not in self._seen:
+            self._seen[item] = ObjectUndo(item)
 
     def undo(self) -> None:
         """Make everything as it was."""

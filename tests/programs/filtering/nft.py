@@ -28,6 +28,9 @@ table inet firewall {
     set both { type ipv4_addr . inet_service; flags interval
         elements = { 1.2.3.4 . 80, 2.0.0.0/8 . 100-200 } }
     map ports { type inet_service : verdict; elements = { 80 : accept, 90 : drop, 91 : jump sub } }
+    counter web { packets 3 bytes 4 }
+    quota monthly { over 10 mbytes used 5 kbytes }
+    limit slow { rate 3/second burst 7 packets }
     map marks { type ipv4_addr : mark; flags interval; elements = { 10.0.0.0/24 : 5 } }
     chain sub {
         tcp dport 22 accept
@@ -75,6 +78,7 @@ table inet firewall {
         th dport 53 accept
         meta mark 0x10-0x20 drop
         ip saddr 10.0.0.1-10.0.0.9 accept comment "some hosts"
+        tcp dport 80 counter name web quota name "monthly" limit name "slow" accept
         jump sub
         goto sub
     }
@@ -196,6 +200,20 @@ for command in (
     "add table inet y; add chain inet y z; add rule inet nothere z accept",
     "list tables",
     "delete table ip nothere",
+    "add counter ip t web",
+    "add counter ip t web { packets 9 bytes 9; }",
+    "create counter ip t web",
+    "add quota ip t web { 10 mbytes }",
+    "add rule ip t c counter name web",
+    "add rule ip t c counter name nothere",
+    "delete counter ip t web",
+    "list counters",
+    "list quotas table ip t",
+    "reset counters",
+    "delete quota ip t web",
+    "delete counter ip t nothere",
+    "flush chain ip t c",
+    "delete counter ip t web",
     "-c add table ip checked",
     "list tables",
     "delete table ip t",

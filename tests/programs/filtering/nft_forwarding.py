@@ -89,7 +89,14 @@ send("here", inside, udp(CLIENT, 5, INNER, 7))
 # Limits, quotas, counters that numbers choose.
 rules("""
 table ip t {
+    counter every { }
+    quota some { 100 bytes }
+    limit few { rate 1/hour burst 2 packets }
     chain forward { type filter hook forward priority 0
+        counter name every
+        udp dport 6 quota name "some" counter accept
+        udp dport 7 limit name "few" counter accept
+        udp dport 6-7 counter drop
         udp dport 1 limit rate 1/hour burst 3 packets counter accept
         udp dport 1 counter drop
         udp dport 2 limit rate over 36 bytes/hour burst 72 bytes counter drop
@@ -100,9 +107,10 @@ table ip t {
     }
 }
 """)
-for port in (1, 2, 3, 4, 5):
+for port in (1, 2, 3, 4, 5, 6, 7):
     send(f"five to {port}", inside, *(udp(CLIENT, 5, SERVER, port) for _ in range(5)))
 run("nft list table ip t")
+run("nft reset counters; nft reset quotas; nft list counters; nft list quotas")
 
 # States.
 rules("""

@@ -32,6 +32,7 @@ from sentry.socket.netlink_wire import attribute, parse_messages
 from sentry.socket.nftables import ruleset as bounds
 from sentry.socket.nftables.changes import size_of_set
 from sentry.socket.nftables.dumps import get_rules, show_chain, show_elements, show_set, show_table
+from sentry.socket.nftables.objects import show_object
 from sentry.socket.nftables.ruleset import Ruleset, SetElement
 from tests.fake_task import FakeTask
 
@@ -128,6 +129,7 @@ def state_of(ruleset: Ruleset) -> list[bytes]:
     for one in ruleset.tables.values():
         found.append(show_table(one).attributes)
         found += [show_chain(item).attributes for item in one.chains.values()]
+        found += [show_object(item).attributes for item in one.objects.values()]
         for held in one.sets.values():
             found.append(show_set(held).attributes)
             rows = [row for row in held.code.elements.values() if isinstance(row, SetElement)]
@@ -142,7 +144,8 @@ def check_numbers(ruleset: Ruleset) -> None:
     rules = [one for item in chains for one in item.rules]
     assert ruleset.chains == len(chains)
     assert ruleset.rules == len(rules)
-    assert ruleset.sets == len(sets)
+    objects = [one for item in ruleset.tables.values() for one in item.objects.values()]
+    assert ruleset.sets == len(sets) + len(objects)
     assert ruleset.elements == sum(len(one.code.elements) for one in sets)
     parts = [part for one in rules for part in one.expressions]
     targets = [one.target for item in sets for one in item.code.elements.values()]
@@ -153,9 +156,10 @@ def check_numbers(ruleset: Ruleset) -> None:
     for held in sets:
         assert held.use == len([part for part in parts if part.set is held])
     kept = sum(len(one.user_data) for one in (*ruleset.tables.values(), *chains))
-    assert ruleset.bytes == kept + sum(size_of_set(one) for one in sets) + sum(
-        one.size for one in rules
-    )
+    for item in objects:
+        assert item.use == len([part for part in parts if part.object is item])
+    sizes = [size_of_set(one) for one in sets] + [one.size() for one in objects]
+    assert ruleset.bytes == kept + sum(sizes) + sum(one.size for one in rules)
 
 
 def test_generation_is_told_as_linux_tells_it() -> None:
@@ -174,7 +178,7 @@ def test_generation_is_told_as_linux_tells_it() -> None:
 def test_rule_of_iptables_byte_by_byte() -> None:
     """iptables-nft -A INPUT -p tcp --dport 22 -j REJECT, as it was sent and as it is shown."""
     world = World()
-    sent = bytes.fromhex("200000000a0104020000000000000000020000000b00010066696c7465720000")
+    sent = bytes.fromhex("20000000000a01040200000000000000020000000b00010066696c7465720000")
     sent = bytes.fromhex("20000000000a01040200000000000000020000000b00010066696c7465720000")
     sent += bytes.fromhex(
         "54000000030a0104030000000000000002000000"
@@ -212,7 +216,7 @@ def test_rule_of_iptables_byte_by_byte() -> None:
     )
     assert kind == 0xA06
     assert shown[:4] == bytes.fromhex("02000002")  # family, version, generation
-    # The kernel marks no attribute as nested, and shows what it was given: meta with its key first.
+    # The kernel marks no attribute as nested.
     plain = expressions.replace(b"\x80", b"\0")
     assert shown[4:] == (
         bytes.fromhex("0b00010066696c74657200000a000200494e505554000000")
@@ -399,7 +403,6 @@ def fuzz(data: bytes) -> None:
 @given(seed=st.integers(0, 1 << 32), count=st.integers(1, 6))
 def test_batches_with_wrong_bits(seed: int, count: int) -> None:
     generator = random.Random(seed)
-    # As what an administrator changes later: without NLM_F_EXCL, in an order of its own.
     broken = bytearray(BATCH)
     for _ in range(count):
         broken[generator.randrange(len(broken))] ^= 1 << generator.randrange(8)
