@@ -45,8 +45,8 @@ class Forwarder4:
             return
         size = packet.end - packet.network
         if packet.gso_size:
-            # It stands for segments of this size (with room for a header's options).
-            size = packet.gso_size + packet.transport - packet.network + 60
+            # It stands for segments of this size.
+            size = packet.gso_size + packet.transport - packet.network + transport_length(packet)
         field = (packet.data[packet.network + 6] << 8) | packet.data[packet.network + 7]
         if size > route.mtu and field & ipv4.DF:
             counters.FragFails += 1
@@ -100,7 +100,9 @@ class Forwarder4:
             body = self._with_checksum(packet, body)
         try:
             if packet.gso_size:
-                frame = OutFrame(ETHERTYPE_IPV4, header, body)
+                # Links look at the transport header, which they repeat.
+                size = transport_length(packet)
+                frame = OutFrame(ETHERTYPE_IPV4, header + body[:size], body[size:])
                 frame.gso_size = packet.gso_size
                 frame.checksum_start = len(header)
                 frame.checksum_offset = CHECKSUM_OFFSETS[packet.protocol]
@@ -120,6 +122,8 @@ class Forwarder4:
     def _takes_segments(self, packet: InPacket, route: Route) -> bool:
         """Return whether the link out cuts a packet into the segments that it stands for."""
         link = route.interface.link
+        if packet.end - packet.transport < transport_length(packet):
+            return False
         return link.sends_checksums and packet.end - packet.network <= link.gso_max
 
     def _with_checksum(self, packet: InPacket, body: bytes) -> bytes:
@@ -138,6 +142,14 @@ class Forwarder4:
             return replace(body, offset, total)
         total = checksum(replace(body, offset, 0), total)
         return replace(body, offset, finish(total) or 0xFFFF)
+
+
+def transport_length(packet: InPacket) -> int:
+    """Return the length of the transport header of a packet that stands for several segments."""
+    if packet.protocol != ipv4.TCP:
+        return 8
+    at = packet.transport + 12
+    return max((packet.data[at] >> 4) * 4, 20) if at < packet.end else 20
 
 
 def with_ttl(header: bytes, ttl: int) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from netstack.errors import NetError
+from netstack.ip.forward4 import transport_length
 from netstack.ip.icmp6 import LIMITED_KIND
 from netstack.neighbour import NUD_VALID
 from netstack.packet import CHECKSUM_GOOD, ETHERTYPE_IPV6, TO_HOST, InPacket, OutFrame
@@ -23,7 +24,6 @@ UDP: Final = 17
 CHECKSUM_OFFSETS: Final = {TCP: 16, UDP: 6, ICMPV6: 2}
 # RFC 4861, 4.6.3: a redirect stays within the minimum MTU, with all options.
 MAX_REDIRECTED: Final = MINIMUM_MTU - HEADER_SIZE - 40 - 8 - 8
-LONGEST_TRANSPORT_HEADER: Final = 60  # TCP's with all options
 
 
 class Forwarder6:
@@ -103,7 +103,7 @@ class Forwarder6:
         size = packet.end - packet.network
         if packet.gso_size:
             # It stands for segments of this size.
-            headers = packet.transport - packet.network + LONGEST_TRANSPORT_HEADER
+            headers = packet.transport - packet.network + transport_length(packet)
             size = packet.gso_size + headers
         return size > route.mtu
 
@@ -144,8 +144,11 @@ class Forwarder6:
         if packet.gso_size:
             link = route.interface.link
             size = packet.end - network
-            if not link.sends_checksums or size > link.gso_max or offset < 0:
+            length = transport_length(packet)
+            if not link.sends_checksums or size > link.gso_max or offset < 0 or len(body) < length:
                 return False
+            # Links look at the transport header, which they repeat.
+            frame.header, frame.payload = header + frame.payload[:length], frame.payload[length:]
             frame.gso_size = packet.gso_size
             frame.checksum_start = len(header)
             frame.checksum_offset = offset

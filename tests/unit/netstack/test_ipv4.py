@@ -206,7 +206,17 @@ def test_forwarding_hands_large_packets_to_links_that_cut_them():
     router.host.interface.receive(frame, checksum_good=True, gso_size=500)
     (sent,) = router.out.sent
     assert (sent.gso_size, sent.checksum_start, sent.checksum_offset) == (500, 34, 16)
+    assert len(sent.header) == 54  # links read the transport header, too
     router.out.take()
+    # The largest segments that fit, with a timestamp each.
+    large = frame[:46] + b"\x80" + frame[47:]
+    fits = 600 - 20 - 32
+    router.host.interface.receive(large, checksum_good=True, gso_size=fits)
+    assert [len(one.header) for one in router.out.sent] == [66]
+    router.out.take()
+    router.host.interface.receive(large, checksum_good=True, gso_size=fits + 1)
+    assert router.out.take() == []
+    router.host.link.take()
     router.host.interface.receive(frame, checksum_good=True, gso_size=1400)
     assert router.out.take() == []
     (answer,) = router.host.link.take()

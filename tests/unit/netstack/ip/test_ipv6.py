@@ -296,7 +296,7 @@ def test_forwarded_packets_leave_with_a_whole_checksum():
     assert server.receive().payload == b"hello"
 
 
-@pytest.mark.parametrize(("gso_size", "gso_max", "kind"), [(1400, 65536, 6), (1420, 65536, 2)])
+@pytest.mark.parametrize(("gso_size", "gso_max", "kind"), [(1440, 65536, 6), (1441, 65536, 2)])
 def test_large_packets_pass_to_links_that_cut_them(gso_size, gso_max, kind):
     environment, left, _right = forwarder()
     left.link.gso_max = gso_max
