@@ -17,6 +17,7 @@ from sentry.fs.stdio import host_stream
 from sentry.kernel.control_group import ControlGroup
 from sentry.kernel.exit import end_group
 from sentry.kernel.freeze import freeze, running, thaw
+from sentry.kernel.ipc_namespace import IpcNamespace
 from sentry.kernel.kernel import Kernel
 from sentry.kernel.namespaces import UtsNamespace
 from sentry.kernel.pid_namespace import PidNamespace
@@ -41,10 +42,16 @@ def exit_code(status: int) -> int:
     return 128 + (status & 0x7F) if status & 0x7F else status >> 8 & 0xFF
 
 
-def names_of(spec: Spec) -> UtsNamespace:
-    """Return the names of the container's machine; Docker gives the domain's as a sysctl."""
-    domainname = spec.domainname or spec.linux.sysctl.get("kernel.domainname", "")
-    return UtsNamespace((spec.hostname or "runsc").encode(), (domainname or "(none)").encode())
+class Namespaces:
+    """The namespaces that containers of a sandbox can share; at first all but the pids are new."""
+
+    def __init__(self, pids: PidNamespace, spec: Spec) -> None:
+        # Docker gives the domain's name as a sysctl.
+        domainname = spec.domainname or spec.linux.sysctl.get("kernel.domainname", "")
+        hostname = spec.hostname or "runsc"
+        self.pids = pids
+        self.uts = UtsNamespace(hostname.encode(), (domainname or "(none)").encode())
+        self.ipc = IpcNamespace()
 
 
 class SessionWatcher(ExitWatcher):
@@ -91,9 +98,7 @@ class Machine:
 class Container(RequestHandler):
     """One container and its processes."""
 
-    def __init__(
-        self, machine: Machine, launch: Launch, pids: PidNamespace, uts: UtsNamespace
-    ) -> None:
+    def __init__(self, machine: Machine, launch: Launch, namespaces: Namespaces) -> None:
         """Make its file tree; RunscError says what is wrong with its bundle."""
         kernel = machine.kernel
         self._kernel = kernel
@@ -102,7 +107,9 @@ class Container(RequestHandler):
         self._is_first = kernel.pids.init is None
         self.spec = launch.spec
         self.cgroup = ControlGroup()
-        self.place = ContainerPlace(pids, self.cgroup, build_namespace(pids, launch), uts)
+        pids = namespaces.pids
+        mounts = build_namespace(pids, launch)
+        self.place = ContainerPlace(pids, self.cgroup, mounts, namespaces.uts, namespaces.ipc)
         self.terminals = Terminals(kernel, self.place.mounts, is_first=self._is_first)
         self._maker = ProcessMaker(kernel, machine.loader, self.place, machine.file_limits)
         self._init: Task | None = None

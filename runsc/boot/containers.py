@@ -7,13 +7,12 @@ from typing import Final
 from config.flags import Config
 from config.launch import Launch, MountSource
 from config.oci import Spec
-from runsc.boot.container import Container, Machine, exit_code, names_of
+from runsc.boot.container import Container, Machine, Namespaces, exit_code
 from runsc.boot.programs import reason_of
 from runsc.boot.requests import ContainerTable, ExecSession, JoinSession, RequestHandler
 from runsc.boot.sysctls import apply_sysctls
 from runsc.errors import RunscError
 from sentry.errors import SysError
-from sentry.kernel.namespaces import UtsNamespace
 from sentry.kernel.pid_namespace import PidNamespace
 from sentry.kernel.spawn import ExitWatcher
 from sentry.kernel.thread_group import ThreadGroup
@@ -56,11 +55,10 @@ class Member(Container):
         self,
         machine: Machine,
         launch: Launch,
-        pids: PidNamespace,
-        uts: UtsNamespace,
+        namespaces: Namespaces,
         session: JoinSession,
     ) -> None:
-        super().__init__(machine, launch, pids, uts)
+        super().__init__(machine, launch, namespaces)
         self._platform = machine.kernel.platform
         self._session = session
         self._watcher: InitWatcher | None = None
@@ -148,17 +146,15 @@ class Containers(ContainerTable):
         try:
             self._check(session)
             launch = self._launch(session)
-            shares = bool(session.pids_of)
-            pids = self._pids_of(session)
-            uts = self._uts_of(session)
+            namespaces = self._namespaces_of(session)
         except BaseException:
             _close(session.descriptors())
             raise
         try:
-            member = self._make(session, launch, pids, uts)
+            member = self._make(session, launch, namespaces)
         except BaseException:
-            if not shares:
-                self._machine.kernel.forget_pid_namespace(pids)
+            if not session.pids_of:
+                self._machine.kernel.forget_pid_namespace(namespaces.pids)
             raise
         self._members[session.container_id] = member
         return member, member.host_tids() if session.has_cgroup else []
@@ -194,6 +190,16 @@ class Containers(ContainerTable):
             launch.mount_sources.append(MountSource(index, host_fd, is_directory=is_directory))
         return launch
 
+    def _namespaces_of(self, session: JoinSession) -> Namespaces:
+        uts_of = self._container(session.uts_of).place if session.uts_of else None
+        ipc_of = self._container(session.ipc_of).place if session.ipc_of else None
+        namespaces = Namespaces(self._pids_of(session), session.spec)
+        if uts_of is not None:
+            namespaces.uts = uts_of.uts
+        if ipc_of is not None:
+            namespaces.ipc = ipc_of.ipc
+        return namespaces
+
     def _pids_of(self, session: JoinSession) -> PidNamespace:
         if not session.pids_of:
             return self._machine.kernel.new_pid_namespace()
@@ -204,19 +210,12 @@ class Containers(ContainerTable):
             )
         return pids
 
-    def _uts_of(self, session: JoinSession) -> UtsNamespace:
-        if not session.uts_of:
-            return names_of(session.spec)
-        return self._container(session.uts_of).place.uts
-
-    def _make(
-        self, session: JoinSession, launch: Launch, pids: PidNamespace, uts: UtsNamespace
-    ) -> Member:
+    def _make(self, session: JoinSession, launch: Launch, namespaces: Namespaces) -> Member:
         kernel = self._machine.kernel
         try:
             if kernel.network is not None:
                 apply_sysctls(kernel.network, session.spec)
-            member = Member(self._machine, launch, pids, uts, session)
+            member = Member(self._machine, launch, namespaces, session)
         except BaseException:
             # The file systems that were made already have closed theirs.
             left = [launch.root_fd, *(source.host_fd for source in launch.mount_sources)]

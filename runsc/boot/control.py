@@ -133,6 +133,7 @@ class ControlledJoin(JoinSession):
         self.has_cgroup = fields.flag("cgroup")
         self.pids_of = fields.text("pids", "")
         self.uts_of = fields.text("uts", "")
+        self.ipc_of = fields.text("ipc", "")
         self.tty = fields.flag("tty")
 
     def take(self, indexes: list[int], received: list[int]) -> None:

@@ -15,7 +15,7 @@ from typing import Final
 from config.launch import Launch
 from config.network import NetworkSettings
 from runsc.boot import confine
-from runsc.boot.container import Container, Machine, exit_code, names_of
+from runsc.boot.container import Container, Machine, Namespaces, exit_code
 from runsc.boot.containers import Containers
 from runsc.boot.control import ControlServer
 from runsc.boot.descriptors import Descriptors, move_up, occupy_standard
@@ -83,8 +83,8 @@ class Sandbox:
         self.kernel = self._make_kernel()
         self.loop = Loop(self.kernel, tracer)
         self.machine = Machine(self.kernel, self.loop, self._loader, self.interfaces, file_limits)
-        uts = names_of(launch.spec)
-        self.container = Container(self.machine, launch, self.kernel.pids, uts)
+        namespaces = Namespaces(self.kernel.pids, launch.spec)
+        self.container = Container(self.machine, launch, namespaces)
 
     def _make_tracer(self) -> CallTracer | None:
         """Return what logs system calls; its tables are loaded only if somebody wants it."""

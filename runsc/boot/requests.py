@@ -30,6 +30,7 @@ class JoinSession:
         self.has_cgroup = False  # on the host: its processes are to be moved there
         self.pids_of = ""  # the container whose pid namespace it shares; "": one of its own
         self.uts_of = ""  # and whose names of the machine
+        self.ipc_of = ""  # and whose objects of System V IPC
         # All of these are the handler's once `create` is called.
         self.root_fd = -1
         self.mount_fds: dict[int, int] = {}  # by the index of the mount

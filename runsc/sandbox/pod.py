@@ -117,6 +117,7 @@ class Member:
             "sources": [source.index for source in handed.mount_sources],
             "pids": _shared(config, owner, handed.spec, "pid"),
             "uts": _shared(config, owner, handed.spec, "uts"),
+            "ipc": _shared(config, owner, handed.spec, "ipc"),
         }
         self._container = container
 

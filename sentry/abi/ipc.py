@@ -1,5 +1,6 @@
 """System V IPC: shmget(2), semget(2), msgget(2); POSIX queues: mq_open(2)."""
 
+from struct import Struct
 from typing import Final
 
 IPC_PRIVATE: Final = 0
@@ -67,3 +68,14 @@ MSG_COPY: Final = 0o40000
 
 # POSIX queues
 MQ_PRIO_MAX: Final = 32_768
+
+# struct ipc64_perm: key, uid, gid, cuid, cgid, mode, seq; and what follows it in each kind.
+IPC64_PERM: Final = Struct("<iIIIIIH22x")
+SHMID64_DS: Final = Struct("<QqqqiiQ16x")  # segsz, atime, dtime, ctime, cpid, lpid, nattch
+SEMID64_DS: Final = Struct("<q8xq8xQ16x")  # otime, ctime, nsems
+MSQID64_DS: Final = Struct("<qqqQQQii16x")  # stime, rtime, ctime, cbytes, qnum, qbytes, pids
+SHMINFO64: Final = Struct("<5Q32x")  # shmmax, shmmin, shmmni, shmseg, shmall
+SHM_INFO_STRUCT: Final = Struct("<i4x5Q")  # used_ids, shm_tot, shm_rss, shm_swp, two of swapping
+SEMINFO: Final = Struct("<10i")  # map, mni, mns, mnu, msl, opm, ume, usz, vmx, aem
+MSGINFO: Final = Struct("<7iH2x")  # pool, map, max, mnb, mni, ssz, tql, seg
+SEMBUF: Final = Struct("<Hhh")  # sem_num, sem_op, sem_flg

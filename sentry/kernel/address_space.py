@@ -7,6 +7,7 @@ and environment lie, what the program is.
 
 from itertools import count
 
+from sentry.kernel.shared_memory import Segment
 from sentry.platform.interface import GuestMemory
 from sentry.vfs.file import File
 from sentry.vfs.mount import VfsPath
@@ -35,6 +36,7 @@ class AddressSpace:
         # By the host's (st_dev, st_ino), as the host's /proc/PID/maps prints them.
         self.mapped_files: dict[tuple[int, int], MappedFile] = {}
         self.executable: VfsPath | None = None
+        self.attached: dict[int, Segment] = {}  # shared memory (shmat(2)), by address
         self.arg_start = 0
         self.arg_end = 0
         self.env_start = 0
@@ -48,6 +50,10 @@ class AddressSpace:
         new = AddressSpace(memory)
         new.mapped_files = dict(self.mapped_files)
         new.executable = self.executable
+        if self.attached:
+            new.attached = dict(self.attached)
+            for segment in self.attached.values():
+                segment.attached += 1
         new.arg_start, new.arg_end = self.arg_start, self.arg_end
         new.env_start, new.env_end = self.env_start, self.env_end
         new.start_stack, new.auxv = self.start_stack, self.auxv

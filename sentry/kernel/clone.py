@@ -194,6 +194,7 @@ def _share_or_copy(task: Task, child: Task, flags: int) -> None:
         child.fs = task.fs.copy()
     uts = task.uts
     child.uts = UtsNamespace(uts.hostname, uts.domainname) if flags & CLONE_NEWUTS else uts
+    child.ipc = task.ipc
     child.mounts = task.mounts
 
 

@@ -33,6 +33,7 @@ from sentry.kernel.clone import release_vfork_parent
 from sentry.kernel.futex import futex_wake
 from sentry.kernel.kernel import Kernel
 from sentry.kernel.pi_futex import leave_locks
+from sentry.kernel.shared_memory import detach_all
 from sentry.kernel.signal import (
     ALL_SIGNALS,
     SignalInfo,
@@ -111,6 +112,9 @@ def leave_memory(task: Task) -> None:
             except SysError as error:
                 task.kernel.log.debug(f"task {task.tid}: clear_child_tid: errno {error.errno}")
     task.mm.users -= 1
+    if task.mm.attached and task.mm.users == 0:
+        now = task.kernel.clock.realtime_ns() // 1_000_000_000
+        detach_all(task.mm.attached, task.ipc.segments, task.group.pid, now)
     group = task.group
     if len(group.tasks) == 1:
         user_ns, system_ns = hosttime.process_times_ns(task.thread.host_tid)
@@ -191,6 +195,9 @@ def _mark_dead_owner(task: Task, address: int, *, is_pi: bool) -> None:
 def _end_of_group(kernel: Kernel, group: ThreadGroup, last: Task) -> None:
     """Make the process a zombie: its children get a new parent, its own parent is told."""
     _drop_timers(kernel, group)
+    semaphores = last.ipc.semaphores
+    if semaphores.objects:
+        semaphores.undo_all(group, kernel.clock.realtime_ns() // 1_000_000_000)
     group.handlers.users -= 1
     group.is_zombie = True
     group.stop_signal = 0

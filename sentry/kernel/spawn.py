@@ -8,6 +8,7 @@ from sentry.kernel import jobs
 from sentry.kernel.address_space import AddressSpace
 from sentry.kernel.control_group import ControlGroup
 from sentry.kernel.fdtable import FdTable
+from sentry.kernel.ipc_namespace import IpcNamespace
 from sentry.kernel.kernel import Kernel
 from sentry.kernel.limits import Limits
 from sentry.kernel.namespaces import UtsNamespace
@@ -26,12 +27,18 @@ class ContainerPlace:
     """What the processes of one container have in common."""
 
     def __init__(
-        self, pids: PidNamespace, cgroup: ControlGroup, mounts: MountNamespace, uts: UtsNamespace
+        self,
+        pids: PidNamespace,
+        cgroup: ControlGroup,
+        mounts: MountNamespace,
+        uts: UtsNamespace,
+        ipc: IpcNamespace,
     ) -> None:
         self.pids = pids
         self.cgroup = cgroup
         self.mounts = mounts
         self.uts = uts
+        self.ipc = ipc
 
 
 class NewProcess:
@@ -77,6 +84,7 @@ def spawn(kernel: Kernel, thread: GuestThread, mm: AddressSpace, new: NewProcess
     task.fds = new.fds
     task.fs = new.fs
     task.uts = place.uts
+    task.ipc = place.ipc
     task.mounts = place.mounts
     task.comm = new.comm[:15]
     group.leader = task

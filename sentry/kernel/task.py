@@ -17,6 +17,7 @@ from sentry.vfs.namespace import MountNamespace
 from sentry.waitqueue import WaitEntry, Waiter
 
 if TYPE_CHECKING:
+    from sentry.kernel.ipc_namespace import IpcNamespace
     from sentry.kernel.kernel import Kernel
     from sentry.kernel.namespaces import UtsNamespace
 
@@ -64,6 +65,7 @@ class Task(Caller, Waiter):
         self._fds: FdTable | None = None
         self._fs: FsContext | None = None
         self._uts: UtsNamespace | None = None
+        self._ipc: IpcNamespace | None = None
         self.mounts: MountNamespace | None = None  # only tests have none
         # Signals.
         self.signal_mask = 0
@@ -119,6 +121,16 @@ class Task(Caller, Waiter):
     @uts.setter
     def uts(self, names: "UtsNamespace") -> None:
         self._uts = names
+
+    @property
+    def ipc(self) -> "IpcNamespace":
+        """The objects of System V IPC that the task can name."""
+        assert self._ipc is not None
+        return self._ipc
+
+    @ipc.setter
+    def ipc(self, objects: "IpcNamespace") -> None:
+        self._ipc = objects
 
     def is_dead(self) -> bool:
         """Return whether the task has ended."""

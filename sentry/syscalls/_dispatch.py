@@ -35,6 +35,9 @@ from sentry.syscalls import (
     splice,
     stat,
     system,
+    sysv_msg,
+    sysv_sem,
+    sysv_shm,
     time,
     timers,
     wait,
@@ -156,6 +159,18 @@ def _mincore(task: Task, t: GuestThread) -> int:
 
 def _madvise(task: Task, t: GuestThread) -> int:
     return memory.sys_madvise(task, Ulong(t.a0), Size(t.a1), Int(s32(t.a2)))
+
+
+def _shmget(task: Task, t: GuestThread) -> int:
+    return sysv_shm.sys_shmget(task, Int(s32(t.a0)), Size(t.a1), Int(s32(t.a2)))
+
+
+def _shmat(task: Task, t: GuestThread) -> int:
+    return sysv_shm.sys_shmat(task, Int(s32(t.a0)), UserPtr(t.a1), Int(s32(t.a2)))
+
+
+def _shmctl(task: Task, t: GuestThread) -> int:
+    return sysv_shm.sys_shmctl(task, Int(s32(t.a0)), Int(s32(t.a1)), UserPtr(t.a2))
 
 
 def _dup(task: Task, t: GuestThread) -> int:
@@ -284,6 +299,38 @@ def _kill(task: Task, t: GuestThread) -> int:
 
 def _uname(task: Task, t: GuestThread) -> int:
     return system.sys_uname(task, UserPtr(t.a0))
+
+
+def _semget(task: Task, t: GuestThread) -> int:
+    return sysv_sem.sys_semget(task, Int(s32(t.a0)), Int(s32(t.a1)), Int(s32(t.a2)))
+
+
+def _semop(task: Task, t: GuestThread) -> int:
+    return sysv_sem.sys_semop(task, Int(s32(t.a0)), UserPtr(t.a1), Size(t.a2))
+
+
+def _semctl(task: Task, t: GuestThread) -> int:
+    return sysv_sem.sys_semctl(task, Int(s32(t.a0)), Int(s32(t.a1)), Int(s32(t.a2)), Ulong(t.a3))
+
+
+def _shmdt(task: Task, t: GuestThread) -> int:
+    return sysv_shm.sys_shmdt(task, UserPtr(t.a0))
+
+
+def _msgget(task: Task, t: GuestThread) -> int:
+    return sysv_msg.sys_msgget(task, Int(s32(t.a0)), Int(s32(t.a1)))
+
+
+def _msgsnd(task: Task, t: GuestThread) -> int:
+    return sysv_msg.sys_msgsnd(task, Int(s32(t.a0)), UserPtr(t.a1), Size(t.a2), Int(s32(t.a3)))
+
+
+def _msgrcv(task: Task, t: GuestThread) -> int:
+    return sysv_msg.sys_msgrcv(task, Int(s32(t.a0)), UserPtr(t.a1), Size(t.a2), Long(s64(t.a3)), Int(s32(t.a4)))
+
+
+def _msgctl(task: Task, t: GuestThread) -> int:
+    return sysv_msg.sys_msgctl(task, Int(s32(t.a0)), Int(s32(t.a1)), UserPtr(t.a2))
 
 
 def _fcntl(task: Task, t: GuestThread) -> int:
@@ -726,6 +773,10 @@ def _restart_syscall(task: Task, t: GuestThread) -> int:  # noqa: ARG001
     return signal.sys_restart_syscall(task)
 
 
+def _semtimedop(task: Task, t: GuestThread) -> int:
+    return sysv_sem.sys_semtimedop(task, Int(s32(t.a0)), UserPtr(t.a1), Size(t.a2), UserPtr(t.a3))
+
+
 def _fadvise64(task: Task, t: GuestThread) -> int:
     return fds.sys_fadvise64(task, Fd(s32(t.a0)), Off(s64(t.a1)), Size(t.a2), Int(s32(t.a3)))
 
@@ -1110,6 +1161,9 @@ HANDLERS: Final[dict[int, Handler]] = {
     26: _msync,
     27: _mincore,
     28: _madvise,
+    29: _shmget,
+    30: _shmat,
+    31: _shmctl,
     32: _dup,
     33: _dup2,
     34: _pause,
@@ -1142,6 +1196,14 @@ HANDLERS: Final[dict[int, Handler]] = {
     61: _wait4,
     62: _kill,
     63: _uname,
+    64: _semget,
+    65: _semop,
+    66: _semctl,
+    67: _shmdt,
+    68: _msgget,
+    69: _msgsnd,
+    70: _msgrcv,
+    71: _msgctl,
     72: _fcntl,
     73: _flock,
     74: _fsync,
@@ -1252,6 +1314,7 @@ HANDLERS: Final[dict[int, Handler]] = {
     217: _getdents64,
     218: _set_tid_address,
     219: _restart_syscall,
+    220: _semtimedop,
     221: _fadvise64,
     222: _timer_create,
     223: _timer_settime,

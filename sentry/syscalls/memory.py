@@ -163,6 +163,10 @@ def _check_access(file: File, prot: int, kind: int) -> None:
 
 def sys_munmap(task: Task, address: Ulong, length: Size) -> int:
     """munmap(2)."""
+    if task.mm.attached:
+        now = task.kernel.clock.realtime_ns() // 1_000_000_000
+        segments = task.ipc.segments
+        segments.forget_unmapped(task.mm.attached, address, length, task.group.pid, now)
     return PASS_ON
 
 

@@ -6,6 +6,7 @@ from sentry.abi.errno import ENOENT
 from sentry.errors import SysError
 from sentry.fs.kernfs import FixedText, KernDirectory, KernNumbers, LinkInode, NumberFile
 from sentry.fs.procfs import system_files as system
+from sentry.fs.procfs import sysvipc
 from sentry.fs.procfs.network import SettingDirectory
 from sentry.fs.procfs.task_directory import BLOCK, TaskDirectory, numbered_task
 from sentry.kernel import version
@@ -26,7 +27,7 @@ SYSCTL_TEXTS: Final = {
     b"kernel/cap_last_cap": b"40\n",
     b"kernel/ngroups_max": b"65536\n",
     b"kernel/core_pattern": b"core\n",
-    b"kernel/sem": b"32000\t1024000000\t500\t32000\n",
+    b"kernel/sem": b"32000\t1024000\t500\t32000\n",
     b"kernel/tainted": b"0\n",
     b"fs/file-nr": b"0\t0\t9223372036854775807\n",
     b"fs/nr_open": b"1048576\n",
@@ -132,6 +133,12 @@ class ProcFilesystem(Filesystem):
         root.add(b"cmdline", FixedText(device, numbers.next(), b"runsc\n"))
         swaps = b"Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"
         root.add(b"swaps", FixedText(device, numbers.next(), swaps))
+        for name, kind in (
+            (b"sysvipc/shm", sysvipc.SegmentsFile),
+            (b"sysvipc/sem", sysvipc.SemaphoresFile),
+            (b"sysvipc/msg", sysvipc.QueuesFile),
+        ):
+            self._place(root, name, kind(kernel, device, numbers.next()))
         sysctl = KernDirectory(device, numbers.next())
         root.add(b"sys", sysctl)
         self._fill_sysctl(sysctl)

@@ -120,7 +120,7 @@ def kind_of(name: bytes) -> int:
 def _namespaces(device: int, number: int, task: Task) -> KernDirectory:
     """Return /proc/PID/ns: containers of a sandbox have their own but of users and networks."""
     directory = KernDirectory(device, number, 0o511)
-    own = {b"pid": task.group.pids.number, b"uts": task.uts.number}
+    own = {b"pid": task.group.pids.number, b"uts": task.uts.number, b"ipc": task.ipc.number}
     if task.mounts is not None:
         own[b"mnt"] = task.mounts.number
     for index, name in enumerate(NAMESPACES):
