@@ -5,6 +5,7 @@ from typing import Final
 from mypy_extensions import mypyc_attr
 
 from netstack.environment import Listener
+from netstack.ports import Binding, ReuseGroup
 
 # Readiness; the values are those of poll(2), so that nobody has to translate.
 EVENT_IN: Final = 0x001
@@ -56,7 +57,12 @@ class Endpoint:
 
     def __init__(self) -> None:
         self.listener: Listener = NO_LISTENER
+        self.reuse_group: ReuseGroup | None = None  # made before there was a binding
         self.error = 0  # pending NetError code (SO_ERROR); 0: none
+
+    def bound_to(self) -> Binding | None:
+        """Return the port that the endpoint holds; None: there is none, or no ports at all."""
+        return None
 
     def readiness(self) -> int:
         """Return the EVENT_ bits that hold now."""

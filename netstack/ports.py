@@ -14,12 +14,40 @@ from mypy_extensions import mypyc_attr
 
 from netstack.environment import Environment
 from netstack.errors import ADDRESS_IN_USE, NetError
+from netstack.packet import ETHERTYPE_IPV4, ETHERTYPE_IPV6, FrameFilter, InPacket
 from netstack.settings import Settings
 
 # Which addresses a binding without a host takes.
 ANY_IPV4: Final = 1
 ANY_IPV6: Final = 2
 ANY_BOTH: Final = 3
+
+
+class ReuseGroup:
+    """Sockets with SO_REUSEPORT on one address and port: one of them gets each packet."""
+
+    def __init__(self) -> None:
+        self.program: FrameFilter | None = None  # SO_ATTACH_REUSEPORT_CBPF: says which one
+        self._members: list[object] = []
+
+    def add(self, member: object) -> None:
+        """Take a member in, behind the others."""
+        self._members.append(member)
+
+    def remove(self, member: object) -> None:
+        """Let a member go; the last one takes its place (reuseport_detach_sock)."""
+        if member in self._members:
+            self._members[self._members.index(member)] = self._members[-1]
+            self._members.pop()
+
+    def chosen(self, packet: InPacket, payload: int) -> object | None:
+        """Return the member that the program names; it sees what is behind the offset `payload`."""
+        program = self.program
+        if program is None:
+            return None
+        ethertype = ETHERTYPE_IPV4 if packet.version == 4 else ETHERTYPE_IPV6
+        index = program.run(packet.data, payload, packet.end, packet, ethertype)
+        return self._members[index] if index < len(self._members) else None
 
 
 class Binding:
@@ -33,6 +61,7 @@ class Binding:
         self.reuse_address = False
         self.reuse_port = False
         self.user = 0  # user id: SO_REUSEPORT is among one user's sockets
+        self.group: ReuseGroup | None = None  # of who has SO_REUSEPORT
         self.is_listening = False
         self.users = 0  # endpoints that hold it: a listener's connections share its binding
 
@@ -85,7 +114,22 @@ class PortTable:
         else:
             binding.port = self._choose(binding)
         binding.users = 1
+        if binding.reuse_port:
+            self._join_group(binding)
         self.bindings.setdefault(binding.port, []).append(binding)
+
+    def _join_group(self, binding: Binding) -> None:
+        """Have a binding share the group of those on the same address, if there are any."""
+        for other in self.bindings.get(binding.port, []):
+            if (
+                other.group is not None
+                and other.host == binding.host
+                and other.versions == binding.versions
+                and other.interface_index == binding.interface_index
+            ):
+                binding.group = other.group
+                return
+        binding.group = binding.group or ReuseGroup()
 
     def conflicts(self, binding: Binding) -> bool:
         """Return whether somebody else's binding stands in the way (asked again by listen(2))."""

@@ -63,6 +63,9 @@ class UdpEndpoint(DatagramEndpoint):
         self.is_host_bound = bool(host)
         self.is_port_bound = address.port != 0
 
+    def bound_to(self) -> Binding | None:
+        return self.binding
+
     def set_interface(self, interface_index: int) -> None:
         """SO_BINDTODEVICE, also of an endpoint that is bound already; 0: any."""
         self.interface_index = interface_index
@@ -262,8 +265,11 @@ class UdpTransport(Transport):
         binding.reuse_address = endpoint.reuse_address
         binding.reuse_port = endpoint.reuse_port
         binding.user = endpoint.user
+        binding.group = endpoint.reuse_group
         self.ports.bind(binding)
         endpoint.binding = binding
+        if binding.group is not None:
+            binding.group.add(endpoint)
         self.by_port.setdefault(binding.port, []).append(endpoint)
         return binding
 
@@ -284,6 +290,8 @@ class UdpTransport(Transport):
         if binding is None:
             return
         endpoint.binding = None
+        if binding.group is not None:
+            binding.group.remove(endpoint)
         self.ports.release(binding)
         entries = self.by_port[binding.port]
         entries.remove(endpoint)
@@ -397,6 +405,11 @@ class UdpTransport(Transport):
             return None
         if len(best) == 1 or not best[-1].reuse_port:
             return best[-1]  # the one that was bound last (SO_REUSEADDR)
+        binding = best[-1].binding
+        if binding is not None and binding.group is not None:
+            chosen = binding.group.chosen(packet, packet.transport + udp.HEADER_LENGTH)
+            if isinstance(chosen, UdpEndpoint):
+                return chosen
         group = [endpoint for endpoint in best if endpoint.reuse_port]
         return group[hash((self._secret, flow)) % len(group)]
 

@@ -106,6 +106,9 @@ class TcpEndpoint(TcpOptionUser):
         versions = ANY_IPV4 if len(address.host) == 4 else ANY_IPV6
         self.binding = Binding(address.host, address.port, versions)
 
+    def bound_to(self) -> Binding | None:
+        return self.binding
+
     def _bind(self, host: bytes, port: int) -> None:
         """Enter a binding with the flags that hold now."""
         options = self.options
@@ -118,6 +121,7 @@ class TcpEndpoint(TcpOptionUser):
         binding.reuse_address = options.reuse_address
         binding.reuse_port = options.reuse_port
         binding.user = self.user
+        binding.group = self.reuse_group
         self.protocol.ports.bind(binding)
         self.binding = binding
 

@@ -195,6 +195,12 @@ class TcpProtocol(Transport):
             return None
         if len(found) == 1:
             return found[0]
+        group = found[-1].binding.group
+        if group is not None and group.program is not None:
+            payload = at + (packet.data[at + 12] >> 4) * 4
+            chosen = group.chosen(packet, payload)
+            if isinstance(chosen, TcpListener):
+                return chosen
         digest = blake2s(key, key=self._group_secret, digest_size=4).digest()
         return found[int.from_bytes(digest, "big") % len(found)]
 
@@ -533,11 +539,15 @@ class TcpProtocol(Transport):
         if self.ports.conflicts(binding):
             raise NetError(ADDRESS_IN_USE)
         binding.is_listening = True
+        if binding.group is not None:
+            binding.group.add(listener)
         self.listeners.setdefault(binding.port, []).append(listener)
 
     def unlisten(self, listener: TcpListener) -> None:
         """Take a listener out, with all that waits in it."""
         listener.binding.is_listening = False
+        if listener.binding.group is not None:
+            listener.binding.group.remove(listener)
         entries = self.listeners.get(listener.binding.port, [])
         if listener in entries:
             entries.remove(listener)

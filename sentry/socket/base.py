@@ -20,7 +20,7 @@ from sentry.errors import SysError
 from sentry.fs.anon import SOCKFS_DEVICE, AnonInode
 from sentry.kernel.task import Task
 from sentry.mm.io import Sink, Source
-from sentry.socket.socket_filter import FILTER_OPTIONS, FilterSlot
+from sentry.socket.socket_filter import FILTER_OPTIONS, GROUP_OPTIONS, FilterSlot
 from sentry.vfs.file import O_RDWR, POLLIN, File
 from sentry.waitqueue import WaitQueue
 
@@ -235,6 +235,8 @@ class Socket(File):
         elif option in FILTER_OPTIONS:
             self.filter.set_option(task, option, value)
             self.attach_filter(self.filter.program)
+        elif option in GROUP_OPTIONS:
+            raise SysError(EINVAL)  # of sockets of the internet only
         elif option == abi.SO_LOCK_FILTER:
             self.filter.set_locked(number != 0)
         elif option == abi.SO_PRIORITY and not 0 <= number <= 6:

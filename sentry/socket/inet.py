@@ -22,6 +22,7 @@ from netstack.endpoint import (
 )
 from netstack.environment import Listener
 from netstack.errors import NetError
+from netstack.ports import ReuseGroup
 from sentry.abi import socket as abi
 from sentry.abi.capability import CAP_NET_ADMIN, CAP_NET_BIND_SERVICE, CAP_NET_RAW
 from sentry.abi.errno import (
@@ -30,6 +31,7 @@ from sentry.abi.errno import (
     EINVAL,
     ENETUNREACH,
     ENODEV,
+    ENOENT,
     ENOPROTOOPT,
     EOPNOTSUPP,
     EPERM,
@@ -52,6 +54,7 @@ from sentry.socket.option_table import (
     Option,
 )
 from sentry.socket.option_values import read_number
+from sentry.socket.socket_filter import GROUP_OPTIONS
 from sentry.vfs.caller import Caller
 from sentry.vfs.file import POLLRDBAND, POLLRDNORM, POLLWRBAND, POLLWRNORM
 
@@ -374,6 +377,9 @@ class InetSocket(Socket):
         """Set an option that is no plain number; False: it is one."""
         if level != abi.SOL_SOCKET:
             return False
+        if option in GROUP_OPTIONS:
+            self._set_group_program(task, option, value)
+            return True
         if option == abi.SO_BINDTODEVICE:
             self._bind_to_device(value[:15].split(b"\0")[0])
             return True
@@ -385,6 +391,22 @@ class InetSocket(Socket):
             self._bind_to_device(interface.name.encode() if interface is not None else b"")
             return True
         return False
+
+    def _set_group_program(self, task: Task, option: int, value: bytes) -> None:
+        """SO_ATTACH_REUSEPORT_CBPF: which socket of a group gets what; SysError(EINVAL, ENOENT)."""
+        program = None
+        if option == abi.SO_ATTACH_REUSEPORT_CBPF:
+            program = self.filter.read_program(task, value)
+        endpoint = self.base_endpoint
+        binding = endpoint.bound_to()
+        group = endpoint.reuse_group if binding is None else binding.group
+        if group is None and binding is None and self.value(abi.SOL_SOCKET, abi.SO_REUSEPORT):
+            group = endpoint.reuse_group = ReuseGroup()
+        if group is None:
+            raise SysError(EINVAL)
+        if program is None and group.program is None:
+            raise SysError(ENOENT)
+        group.program = program
 
     def _exclude_other_times(self, option: int) -> None:
         """SO_TIMESTAMP and its kind are ways to tell one thing: one takes the others' place."""

@@ -12,7 +12,13 @@ from sentry.abi.errno import EINVAL, ENOENT, EPERM
 from sentry.errors import SysError
 from sentry.kernel.task import Task
 
-FILTER_OPTIONS: Final = (abi.SO_ATTACH_FILTER, abi.SO_DETACH_FILTER, abi.SO_ATTACH_BPF)
+FILTER_OPTIONS: Final = (
+    abi.SO_ATTACH_FILTER,
+    abi.SO_DETACH_FILTER,
+    abi.SO_ATTACH_BPF,
+    abi.SO_ATTACH_REUSEPORT_EBPF,
+)
+GROUP_OPTIONS: Final = (abi.SO_ATTACH_REUSEPORT_CBPF, abi.SO_DETACH_REUSEPORT_BPF)
 _INT: Final = Struct("<i")
 _FILTER_PROGRAM: Final = Struct("<H6xQ")  # struct sock_fprog
 
@@ -28,25 +34,29 @@ class FilterSlot:
     def set_option(self, task: Task, option: int, value: bytes) -> None:
         """Do one of FILTER_OPTIONS; SysError(EPERM) if the filter is locked."""
         program: BpfProgram | None = None
-        if option == abi.SO_ATTACH_BPF:
+        if option in (abi.SO_ATTACH_BPF, abi.SO_ATTACH_REUSEPORT_EBPF):
             self._refuse_descriptor(task, value)
         if option == abi.SO_ATTACH_FILTER:
-            if len(value) != _FILTER_PROGRAM.size:
-                raise SysError(EINVAL)
-            count, address = _FILTER_PROGRAM.unpack(value)
-            if not 0 < count <= MAX_INSTRUCTIONS:
-                raise SysError(EINVAL)
-            if self.is_locked:
-                raise SysError(EPERM)
-            try:
-                program = BpfProgram(task.memory.read(address, count * INSTRUCTION.size))
-            except NetError:
-                raise SysError(EINVAL) from None
+            program = self.read_program(task, value)
         elif self.is_locked:
             raise SysError(EPERM)
         elif self.program is None:
             raise SysError(ENOENT)
         self.program = program
+
+    def read_program(self, task: Task, value: bytes) -> BpfProgram:
+        """Copy in and verify the program of a struct sock_fprog; SysError(EINVAL, EPERM)."""
+        if len(value) != _FILTER_PROGRAM.size:
+            raise SysError(EINVAL)
+        count, address = _FILTER_PROGRAM.unpack(value)
+        if not 0 < count <= MAX_INSTRUCTIONS:
+            raise SysError(EINVAL)
+        if self.is_locked:
+            raise SysError(EPERM)
+        try:
+            return BpfProgram(task.memory.read(address, count * INSTRUCTION.size))
+        except NetError:
+            raise SysError(EINVAL) from None
 
     def _refuse_descriptor(self, task: Task, value: bytes) -> None:
         """Refuse a program of bpf(2): there are none, so the descriptor is of something else."""

@@ -163,3 +163,92 @@ CASE(programs_of_bpf_need_a_descriptor_of_one)
 		OK(close(fd));
 	}
 }
+
+/* Which socket of a group gets what (SO_ATTACH_REUSEPORT_CBPF). */
+
+static int attach_to_group(int fd, struct sock_filter *code, int count)
+{
+	struct sock_fprog program = {count, code};
+
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof(program));
+}
+
+/* The first byte less '0' is the number of the socket. */
+static struct sock_filter first_byte[] = {
+	BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 0),
+	BPF_STMT(BPF_ALU | BPF_SUB | BPF_K, '0'),
+	BPF_STMT(BPF_RET | BPF_A, 0),
+};
+
+static struct sock_filter always_second[] = {BPF_STMT(BPF_RET | BPF_K, 1)};
+
+static void group_of(int type, int *members, int count)
+{
+	for (int i = 0; i < count; i++) {
+		members[i] = OK(socket(AF_INET, type, 0));
+		OK(set(members[i], SOL_SOCKET, SO_REUSEPORT, 1));
+		OK(bind_to(members[i], "127.0.0.1", i ? port_of(members[0]) : 0));
+		if (type == SOCK_STREAM)
+			OK(listen(members[i], 10));
+	}
+}
+
+CASE(program_chooses_who_gets_a_datagram)
+{
+	int members[3], client = udp_bound();
+
+	group_of(SOCK_DGRAM, members, 3);
+	OK(attach_to_group(members[1], first_byte, LENGTH(first_byte)));
+	OK(connect_to(client, "127.0.0.1", port_of(members[0])));
+	for (int round = 0; round < 2; round++)
+		for (int i = 0; i < 3; i++) {
+			char digit = '0' + i;
+
+			EXPECT_EQ(write(client, &digit, 1), 1);
+			EXPECT_EQ(recv(members[i], bytes, 10, 0), 1);
+			EXPECT_EQ(bytes[0], digit);
+		}
+	/* The last one takes the place of one that is closed. */
+	OK(close(members[0]));
+	EXPECT_EQ(write(client, "0", 1), 1);
+	EXPECT_EQ(recv(members[2], bytes, 10, 0), 1);
+	/* Where the program is wrong, somebody gets it. */
+	EXPECT_EQ(write(client, "9", 1), 1);
+	EXPECT_SOON(recv(members[1], bytes, 10, MSG_DONTWAIT) == 1 ||
+		    recv(members[2], bytes, 10, MSG_DONTWAIT) == 1);
+}
+
+CASE(program_chooses_who_gets_a_connection)
+{
+	int members[2], client;
+
+	group_of(SOCK_STREAM, members, 2);
+	OK(attach_to_group(members[0], always_second, 1));
+	for (int i = 0; i < 5; i++) {
+		client = OK(socket(AF_INET, SOCK_STREAM, 0));
+		OK(connect_to(client, "127.0.0.1", port_of(members[0])));
+		OK(accept(members[1], NULL, NULL));
+	}
+	EXPECT_EQ(events_of(members[0], POLLIN), 0);
+}
+
+CASE(programs_of_groups_need_a_group)
+{
+	int one = OK(socket(AF_INET, SOCK_DGRAM, 0)), two = udp_bound();
+	int other = OK(socket(AF_UNIX, SOCK_DGRAM, 0));
+
+	EXPECT_ERRNO(attach_to_group(one, always_second, 1), EINVAL);
+	EXPECT_ERRNO(set(one, SOL_SOCKET, SO_DETACH_REUSEPORT_BPF, 0), EINVAL);
+	OK(set(one, SOL_SOCKET, SO_REUSEPORT, 1));
+	OK(attach_to_group(one, always_second, 1));
+	OK(set(one, SOL_SOCKET, SO_DETACH_REUSEPORT_BPF, 0));
+	EXPECT_ERRNO(set(one, SOL_SOCKET, SO_DETACH_REUSEPORT_BPF, 0), ENOENT);
+	OK(set(two, SOL_SOCKET, SO_REUSEPORT, 1));
+	EXPECT_ERRNO(attach_to_group(two, always_second, 1), EINVAL);
+	EXPECT_ERRNO(attach_to_group(other, always_second, 1), EINVAL);
+	EXPECT_ERRNO(set(other, SOL_SOCKET, SO_REUSEPORT, 1), EOPNOTSUPP);
+	EXPECT_ERRNO(set(one, SOL_SOCKET, SO_ATTACH_REUSEPORT_EBPF, -1), EBADF);
+	EXPECT_ERRNO(set(one, SOL_SOCKET, SO_ATTACH_REUSEPORT_EBPF, one), EINVAL);
+	OK(set(one, SOL_SOCKET, SO_LOCK_FILTER, 1));
+	EXPECT_ERRNO(attach_to_group(one, always_second, 1), EPERM);
+}
