@@ -27,6 +27,7 @@ from sentry.syscalls import (
     pipe,
     poll,
     posix_timers,
+    privileged,
     process_memory,
     read_write,
     sched,
@@ -645,6 +646,10 @@ def _vhangup(task: Task, t: GuestThread) -> int:  # noqa: ARG001
     return fds.sys_vhangup(task)
 
 
+def _pivot_root(task: Task, t: GuestThread) -> int:
+    return privileged.sys_pivot_root(task, UserPtr(t.a0), UserPtr(t.a1))
+
+
 def _prctl(task: Task, t: GuestThread) -> int:
     return system.sys_prctl(task, Int(s32(t.a0)), Ulong(t.a1), Ulong(t.a2), Ulong(t.a3), Ulong(t.a4))
 
@@ -669,8 +674,32 @@ def _sync(task: Task, t: GuestThread) -> int:  # noqa: ARG001
     return fds.sys_sync(task)
 
 
+def _acct(task: Task, t: GuestThread) -> int:
+    return privileged.sys_acct(task, UserPtr(t.a0))
+
+
 def _settimeofday(task: Task, t: GuestThread) -> int:
     return time.sys_settimeofday(task, UserPtr(t.a0), UserPtr(t.a1))
+
+
+def _mount(task: Task, t: GuestThread) -> int:
+    return privileged.sys_mount(task, UserPtr(t.a0), UserPtr(t.a1), UserPtr(t.a2), Ulong(t.a3), UserPtr(t.a4))
+
+
+def _umount2(task: Task, t: GuestThread) -> int:
+    return privileged.sys_umount2(task, UserPtr(t.a0), Int(s32(t.a1)))
+
+
+def _swapon(task: Task, t: GuestThread) -> int:
+    return privileged.sys_swapon(task, UserPtr(t.a0), Int(s32(t.a1)))
+
+
+def _swapoff(task: Task, t: GuestThread) -> int:
+    return privileged.sys_swapoff(task, UserPtr(t.a0))
+
+
+def _reboot(task: Task, t: GuestThread) -> int:
+    return privileged.sys_reboot(task, Uint(u32(t.a0)), Uint(u32(t.a1)), Uint(u32(t.a2)), UserPtr(t.a3))
 
 
 def _sethostname(task: Task, t: GuestThread) -> int:
@@ -1077,6 +1106,10 @@ def _execveat(task: Task, t: GuestThread) -> int:
     return exec.sys_execveat(task, Fd(s32(t.a0)), UserPtr(t.a1), UserPtr(t.a2), UserPtr(t.a3), Int(s32(t.a4)))
 
 
+def _userfaultfd(task: Task, t: GuestThread) -> int:
+    return privileged.sys_userfaultfd(task, Int(s32(t.a0)))
+
+
 def _membarrier(task: Task, t: GuestThread) -> int:
     return sched.sys_membarrier(task, Int(s32(t.a0)), Uint(u32(t.a1)), Int(s32(t.a2)))
 
@@ -1105,6 +1138,10 @@ def _pidfd_send_signal(task: Task, t: GuestThread) -> int:
     return pidfd.sys_pidfd_send_signal(task, Fd(s32(t.a0)), Int(s32(t.a1)), UserPtr(t.a2), Uint(u32(t.a3)))
 
 
+def _fsopen(task: Task, t: GuestThread) -> int:
+    return privileged.sys_fsopen(task, UserPtr(t.a0), Uint(u32(t.a1)))
+
+
 def _pidfd_open(task: Task, t: GuestThread) -> int:
     return pidfd.sys_pidfd_open(task, Pid(s32(t.a0)), Uint(u32(t.a1)))
 
@@ -1121,12 +1158,24 @@ def _openat2(task: Task, t: GuestThread) -> int:
     return open.sys_openat2(task, Fd(s32(t.a0)), UserPtr(t.a1), UserPtr(t.a2), Size(t.a3))
 
 
+def _pidfd_getfd(task: Task, t: GuestThread) -> int:
+    return pidfd.sys_pidfd_getfd(task, Fd(s32(t.a0)), Int(s32(t.a1)), Uint(u32(t.a2)))
+
+
 def _faccessat2(task: Task, t: GuestThread) -> int:
     return stat.sys_faccessat2(task, Fd(s32(t.a0)), UserPtr(t.a1), Int(s32(t.a2)), Int(s32(t.a3)))
 
 
+def _process_madvise(task: Task, t: GuestThread) -> int:
+    return pidfd.sys_process_madvise(task, Fd(s32(t.a0)), UserPtr(t.a1), Size(t.a2), Int(s32(t.a3)), Uint(u32(t.a4)))
+
+
 def _epoll_pwait2(task: Task, t: GuestThread) -> int:
     return epoll.sys_epoll_pwait2(task, Fd(s32(t.a0)), UserPtr(t.a1), Int(s32(t.a2)), UserPtr(t.a3), UserPtr(t.a4), Size(t.a5))
+
+
+def _fchmodat2(task: Task, t: GuestThread) -> int:
+    return attributes.sys_fchmodat2(task, Fd(s32(t.a0)), UserPtr(t.a1), Mode(u16(t.a2)), Uint(u32(t.a3)))
 
 
 Handler = Callable[[Task, GuestThread], int]
@@ -1282,13 +1331,20 @@ HANDLERS: Final[dict[int, Handler]] = {
     151: _mlockall,
     152: _munlockall,
     153: _vhangup,
+    155: _pivot_root,
     157: _prctl,
     158: _arch_prctl,
     159: _adjtimex,
     160: _setrlimit,
     161: _chroot,
     162: _sync,
+    163: _acct,
     164: _settimeofday,
+    165: _mount,
+    166: _umount2,
+    167: _swapon,
+    168: _swapoff,
+    169: _reboot,
     170: _sethostname,
     171: _setdomainname,
     186: _gettid,
@@ -1390,6 +1446,7 @@ HANDLERS: Final[dict[int, Handler]] = {
     318: _getrandom,
     319: _memfd_create,
     322: _execveat,
+    323: _userfaultfd,
     324: _membarrier,
     325: _mlock2,
     326: _copy_file_range,
@@ -1397,10 +1454,14 @@ HANDLERS: Final[dict[int, Handler]] = {
     328: _pwritev2,
     332: _statx,
     424: _pidfd_send_signal,
+    430: _fsopen,
     434: _pidfd_open,
     435: _clone3,
     436: _close_range,
     437: _openat2,
+    438: _pidfd_getfd,
     439: _faccessat2,
+    440: _process_madvise,
     441: _epoll_pwait2,
+    452: _fchmodat2,
 }

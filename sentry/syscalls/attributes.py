@@ -3,9 +3,9 @@
 from struct import Struct
 from typing import Final
 
-from sentry.abi.errno import EACCES, EINVAL, EISDIR
+from sentry.abi.errno import EACCES, EINVAL, EISDIR, EOPNOTSUPP
 from sentry.abi.fcntl import AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW
-from sentry.abi.stat import S_IFDIR, S_IFMT, S_IFREG, S_ISGID, S_ISUID
+from sentry.abi.stat import S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_ISGID, S_ISUID
 from sentry.abi.types import NULL, Fd, Int, Mode, Off, Uint, UserPtr
 from sentry.errors import SysError
 from sentry.kernel.fault_signals import check_file_size
@@ -80,6 +80,16 @@ def sys_fchmod(task: Task, fd: Fd, mode: Mode) -> int:
 def sys_fchmodat(task: Task, dirfd: Fd, pathname: UserPtr, mode: Mode) -> int:
     """fchmodat(2) as the kernel has it, without flags."""
     return _chmod(task, target_at(task, dirfd, pathname, 0, follow=True), mode)
+
+
+def sys_fchmodat2(task: Task, dirfd: Fd, pathname: UserPtr, mode: Mode, flags: Uint) -> int:
+    """fchmodat2(2): as fchmodat(3) is meant; links have no mode of their own."""
+    if flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH):
+        raise SysError(EINVAL)
+    target = target_at(task, dirfd, pathname, flags, follow=not flags & AT_SYMLINK_NOFOLLOW)
+    if target.inode().mode() & S_IFMT == S_IFLNK:
+        raise SysError(EOPNOTSUPP)
+    return _chmod(task, target, mode)
 
 
 # Owner.

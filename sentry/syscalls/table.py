@@ -10,14 +10,20 @@ from typing import Final
 
 # What is missing in calls that are not complete.
 NOTES: Final[dict[str, str]] = {
+    "acct": "not there; EPERM for who has no privilege, as on Linux",
     "clock_gettime": "a thread's processor time is that of its process",
+    "fsopen": "not there; EPERM for who has no privilege, as on Linux",
     "getrusage": "threads are not told apart; faults and switches are not counted",
     "inotify_add_watch": "what others change on the host, behind the container's back, is not seen",
     "ioprio_set": "taken, without effect",
     "membarrier": "global and private expedited only",
     "memfd_create": "no huge pages",
+    "mount": "not there; EPERM for who has no privilege, as on Linux",
     "pidfd_send_signal": "no flags",
+    "pivot_root": "not there; EPERM for who has no privilege, as on Linux",
     "prctl": "names, death signals, subreaper, dumpable, privileges; no seccomp filters",
+    "process_madvise": "hints only, which are taken and have no effect",
+    "reboot": "not there; EPERM for who has no privilege, as on Linux",
     "sched_setaffinity": "kept, without effect on where a thread runs",
     "sched_setattr": "no real-time policies, no utilisation",
     "sched_setscheduler": "no real-time policies",
@@ -25,6 +31,10 @@ NOTES: Final[dict[str, str]] = {
     "sendmsg": "unix sockets that only hold each other in flight are bounded, not collected",
     "setsockopt": "no programs of bpf(2), no TPACKET_V3, no rings for sending",
     "socket": "AF_UNIX, AF_INET, AF_INET6, AF_NETLINK (three protocols), AF_PACKET",
+    "swapoff": "not there; EPERM for who has no privilege, as on Linux",
+    "swapon": "not there; EPERM for who has no privilege, as on Linux",
     "timer_create": "the clock of a thread's processor time is that of its process",
     "timerfd_settime": "never cancelled: the guest cannot set the clock",
+    "umount2": "not there; EPERM for who has no privilege, as on Linux",
+    "userfaultfd": "not there; EPERM for who has no privilege, as on Linux",
 }
