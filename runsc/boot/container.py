@@ -13,11 +13,11 @@ from runsc.boot.requests import ExecSession, ForwardSession, RequestHandler
 from runsc.boot.terminals import Console, Terminals
 from runsc.errors import RunscError
 from sentry.errors import SysError
+from sentry.fs.ipc_namespace import IpcNamespace
 from sentry.fs.stdio import host_stream
 from sentry.kernel.control_group import ControlGroup
 from sentry.kernel.exit import end_group
 from sentry.kernel.freeze import freeze, running, thaw
-from sentry.kernel.ipc_namespace import IpcNamespace
 from sentry.kernel.kernel import Kernel
 from sentry.kernel.namespaces import UtsNamespace
 from sentry.kernel.pid_namespace import PidNamespace

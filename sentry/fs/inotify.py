@@ -33,19 +33,21 @@ INT_MAX: Final = (1 << 31) - 1
 MAX_WAITING: Final = 131072
 
 
-class InotifyLimits:
+class InotifyUse:
     """The bounds of /proc/sys/fs/inotify, and what each user has of them."""
 
     def __init__(self) -> None:
-        self.max_user_instances = 128
-        self.max_user_watches = 65536
-        self.max_queued_events = 16384
+        self.limits = {
+            "max_user_instances": 128,
+            "max_user_watches": 65536,
+            "max_queued_events": 16384,
+        }
         self.instances: dict[int, int] = {}  # by uid
         self.watches: dict[int, int] = {}
         self.waiting = 0  # events of all instances
 
 
-LIMITS: Final = InotifyLimits()
+INOTIFY: Final = InotifyUse()
 
 
 class Event:
@@ -82,10 +84,10 @@ class Instance(WatchGroup):
                 raise SysError(EEXIST)
             self._set_mask(old, mask, is_added=bool(mask & IN_MASK_ADD))
             return old.number
-        count = LIMITS.watches.get(self.uid, 0)
-        if count >= LIMITS.max_user_watches:
+        count = INOTIFY.watches.get(self.uid, 0)
+        if count >= INOTIFY.limits["max_user_watches"]:
             raise SysError(ENOSPC)
-        LIMITS.watches[self.uid] = count + 1
+        INOTIFY.watches[self.uid] = count + 1
         watch = Watch(self, self._new_number(), inode, 0)
         self._set_mask(watch, mask, is_added=False)
         self.watches[watch.number] = watch
@@ -119,11 +121,11 @@ class Instance(WatchGroup):
     def on_removed(self, watch: Watch) -> None:
         del self.watches[watch.number]
         del self.by_key[watch.key]
-        left = LIMITS.watches.get(self.uid, 1) - 1
+        left = INOTIFY.watches.get(self.uid, 1) - 1
         if left:
-            LIMITS.watches[self.uid] = left
+            INOTIFY.watches[self.uid] = left
         else:
-            LIMITS.watches.pop(self.uid, None)
+            INOTIFY.watches.pop(self.uid, None)
         if not self._is_closed:
             self._queue(Event(watch.number, IN_IGNORED, 0, b""))
 
@@ -132,7 +134,7 @@ class Instance(WatchGroup):
         self._is_closed = True
         for watch in list(self.watches.values()):
             WATCHES.remove(watch)
-        LIMITS.waiting -= len(self.events)
+        INOTIFY.waiting -= len(self.events)
         self.events.clear()
 
     # Events.
@@ -150,12 +152,12 @@ class Instance(WatchGroup):
             if last.mask == event.mask and last.number == event.number and last.name == event.name:
                 if not event.mask & IN_IGNORED:
                     return
-        if len(events) >= LIMITS.max_queued_events or LIMITS.waiting >= MAX_WAITING:
+        if len(events) >= INOTIFY.limits["max_queued_events"] or INOTIFY.waiting >= MAX_WAITING:
             if events and events[-1].mask & IN_Q_OVERFLOW:
                 return
             event = Event(-1, IN_Q_OVERFLOW, 0, b"")
         events.append(event)
-        LIMITS.waiting += 1
+        INOTIFY.waiting += 1
         self.size += event.size
         self.file.queue.notify(POLLIN | POLLRDNORM)
 
@@ -164,11 +166,11 @@ class InotifyFile(File):
     """An inotify instance as a file."""
 
     def __init__(self, uid: int, flags: int) -> None:
-        count = LIMITS.instances.get(uid, 0)
-        if count >= LIMITS.max_user_instances:
+        count = INOTIFY.instances.get(uid, 0)
+        if count >= INOTIFY.limits["max_user_instances"]:
             raise SysError(EMFILE)
         super().__init__(flags, anon_inode())
-        LIMITS.instances[uid] = count + 1
+        INOTIFY.instances[uid] = count + 1
         self.instance = Instance(self, uid)
 
     def try_read(self, sink: Sink) -> int | None:
@@ -182,7 +184,7 @@ class InotifyFile(File):
         size = 0
         while events and size + events[0].size <= sink.room:
             event = events.popleft()
-            LIMITS.waiting -= 1
+            INOTIFY.waiting -= 1
             size += event.size
             parts.append(pack_inotify_event(event.number, event.mask, event.cookie, event.name))
         instance.size -= size
@@ -205,11 +207,11 @@ class InotifyFile(File):
     def release(self) -> None:
         instance = self.instance
         instance.close()
-        left = LIMITS.instances.get(instance.uid, 1) - 1
+        left = INOTIFY.instances.get(instance.uid, 1) - 1
         if left:
-            LIMITS.instances[instance.uid] = left
+            INOTIFY.instances[instance.uid] = left
         else:
-            LIMITS.instances.pop(instance.uid, None)
+            INOTIFY.instances.pop(instance.uid, None)
 
     def describe(self) -> bytes:
         return b"anon_inode:inotify"

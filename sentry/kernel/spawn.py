@@ -1,5 +1,7 @@
 """Processes that nobody in the guest forked: init, and what `runsc exec` adds."""
 
+from typing import TYPE_CHECKING
+
 from mypy_extensions import mypyc_attr
 
 from sentry.abi.poll import POLLIN
@@ -8,7 +10,6 @@ from sentry.kernel import jobs
 from sentry.kernel.address_space import AddressSpace
 from sentry.kernel.control_group import ControlGroup
 from sentry.kernel.fdtable import FdTable
-from sentry.kernel.ipc_namespace import IpcNamespace
 from sentry.kernel.kernel import Kernel
 from sentry.kernel.limits import Limits
 from sentry.kernel.namespaces import UtsNamespace
@@ -22,6 +23,9 @@ from sentry.vfs.mount import FsContext
 from sentry.vfs.namespace import MountNamespace
 from sentry.waitqueue import Waiter
 
+if TYPE_CHECKING:
+    from sentry.fs.ipc_namespace import IpcNamespace
+
 
 class ContainerPlace:
     """What the processes of one container have in common."""
@@ -32,7 +36,7 @@ class ContainerPlace:
         cgroup: ControlGroup,
         mounts: MountNamespace,
         uts: UtsNamespace,
-        ipc: IpcNamespace,
+        ipc: "IpcNamespace",
     ) -> None:
         self.pids = pids
         self.cgroup = cgroup

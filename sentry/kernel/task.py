@@ -17,7 +17,7 @@ from sentry.vfs.namespace import MountNamespace
 from sentry.waitqueue import WaitEntry, Waiter
 
 if TYPE_CHECKING:
-    from sentry.kernel.ipc_namespace import IpcNamespace
+    from sentry.fs.ipc_namespace import IpcNamespace
     from sentry.kernel.kernel import Kernel
     from sentry.kernel.namespaces import UtsNamespace
 

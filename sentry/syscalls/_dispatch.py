@@ -22,6 +22,7 @@ from sentry.syscalls import (
     inotify,
     locks,
     memory,
+    mqueue,
     open,
     pidfd,
     pipe,
@@ -866,6 +867,30 @@ def _utimes(task: Task, t: GuestThread) -> int:
     return attributes.sys_utimes(task, UserPtr(t.a0), UserPtr(t.a1))
 
 
+def _mq_open(task: Task, t: GuestThread) -> int:
+    return mqueue.sys_mq_open(task, UserPtr(t.a0), Int(s32(t.a1)), Mode(u16(t.a2)), UserPtr(t.a3))
+
+
+def _mq_unlink(task: Task, t: GuestThread) -> int:
+    return mqueue.sys_mq_unlink(task, UserPtr(t.a0))
+
+
+def _mq_timedsend(task: Task, t: GuestThread) -> int:
+    return mqueue.sys_mq_timedsend(task, Fd(s32(t.a0)), UserPtr(t.a1), Size(t.a2), Uint(u32(t.a3)), UserPtr(t.a4))
+
+
+def _mq_timedreceive(task: Task, t: GuestThread) -> int:
+    return mqueue.sys_mq_timedreceive(task, Fd(s32(t.a0)), UserPtr(t.a1), Size(t.a2), UserPtr(t.a3), UserPtr(t.a4))
+
+
+def _mq_notify(task: Task, t: GuestThread) -> int:
+    return mqueue.sys_mq_notify(task, Fd(s32(t.a0)), UserPtr(t.a1))
+
+
+def _mq_getsetattr(task: Task, t: GuestThread) -> int:
+    return mqueue.sys_mq_getsetattr(task, Fd(s32(t.a0)), UserPtr(t.a1), UserPtr(t.a2))
+
+
 def _waitid(task: Task, t: GuestThread) -> int:
     return wait.sys_waitid(task, Int(s32(t.a0)), Pid(s32(t.a1)), UserPtr(t.a2), Int(s32(t.a3)), UserPtr(t.a4))
 
@@ -1386,6 +1411,12 @@ HANDLERS: Final[dict[int, Handler]] = {
     233: _epoll_ctl,
     234: _tgkill,
     235: _utimes,
+    240: _mq_open,
+    241: _mq_unlink,
+    242: _mq_timedsend,
+    243: _mq_timedreceive,
+    244: _mq_notify,
+    245: _mq_getsetattr,
     247: _waitid,
     251: _ioprio_set,
     252: _ioprio_get,

@@ -19,6 +19,8 @@ NOTES: Final[dict[str, str]] = {
     "membarrier": "global and private expedited only",
     "memfd_create": "no huge pages",
     "mount": "not there; EPERM for who has no privilege, as on Linux",
+    "mq_notify": "no threads that are started (SIGEV_THREAD)",
+    "mq_open": "queues are not shown in a file system",
     "pidfd_send_signal": "no flags",
     "pivot_root": "not there; EPERM for who has no privilege, as on Linux",
     "prctl": "names, death signals, subreaper, dumpable, privileges; no seccomp filters",

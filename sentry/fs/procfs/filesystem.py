@@ -58,6 +58,21 @@ SYSCTL_NUMBERS: Final = {
 }
 
 
+# Directory below /proc/sys, kind of its files, names.
+LIMITS: Final[tuple[tuple[bytes, type[system.LimitFile], tuple[str, ...]], ...]] = (
+    (
+        b"fs/inotify/",
+        system.InotifyLimit,
+        ("max_user_instances", "max_user_watches", "max_queued_events"),
+    ),
+    (
+        b"fs/mqueue/",
+        system.MqueueLimit,
+        ("msg_max", "msgsize_max", "queues_max", "msg_default", "msgsize_default"),
+    ),
+)
+
+
 class ProcRoot(KernDirectory):
     """/proc: fixed names, then a directory for each process."""
 
@@ -149,9 +164,10 @@ class ProcFilesystem(Filesystem):
             self._place(sysctl, path, FixedText(device, numbers.next(), text))
         for path, (value, low, high) in SYSCTL_NUMBERS.items():
             self._place(sysctl, path, NumberFile(device, numbers.next(), value, low, high))
-        for name in ("max_user_instances", "max_user_watches", "max_queued_events"):
-            path = b"fs/inotify/" + name.encode()
-            self._place(sysctl, path, system.InotifyLimit(device, numbers.next(), name))
+        for directory, limit, names in LIMITS:
+            for name in names:
+                path = directory + name.encode()
+                self._place(sysctl, path, limit(kernel, device, numbers.next(), name))
         if kernel.network is not None:
             sysctl.add(b"net", SettingDirectory(kernel.network, numbers, b"net/"))
         self._place(sysctl, b"kernel/hostname", system.Hostname(kernel, device, numbers.next()))

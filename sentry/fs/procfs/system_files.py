@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from sentry.fs.inotify import INT_MAX, LIMITS
+from sentry.fs.inotify import INOTIFY, INT_MAX
 from sentry.fs.kernfs import NumberFile, TextInode
 from sentry.kernel import version
 from sentry.kernel.kernel import Kernel
@@ -141,16 +141,41 @@ class Domainname(SystemText):
         return b"\n" if current is None else current.uts.domainname + b"\n"
 
 
-class InotifyLimit(NumberFile):
-    """One of the bounds of inotify(7)."""
+class LimitFile(NumberFile):
+    """A bound that is kept elsewhere."""
 
-    def __init__(self, device: int, number: int, name: str) -> None:
-        super().__init__(device, number, getattr(LIMITS, name), 0, INT_MAX)
+    def __init__(self, kernel: Kernel, device: int, number: int, name: str) -> None:
+        super().__init__(device, number, 0, 0, INT_MAX)
+        self.kernel = kernel
         self._name = name
+
+    def limits(self) -> dict[str, int]:
+        """Return the bounds of whoever looks, by name."""
+        raise NotImplementedError
+
+    def generate(self) -> bytes:
+        self.value = self.limits()[self._name]
+        return super().generate()
 
     def store(self, data: bytes, creds: Credentials) -> None:
         super().store(data, creds)
-        setattr(LIMITS, self._name, self.value)
+        self.limits()[self._name] = self.value
+
+
+class InotifyLimit(LimitFile):
+    """Below /proc/sys/fs/inotify (inotify(7))."""
+
+    def limits(self) -> dict[str, int]:
+        return INOTIFY.limits
+
+
+class MqueueLimit(LimitFile):
+    """Below /proc/sys/fs/mqueue (mq_overview(7))."""
+
+    def limits(self) -> dict[str, int]:
+        reader = self.kernel.current
+        assert reader is not None
+        return reader.ipc.mqueues.limits
 
 
 class RandomUuid(SystemText):

@@ -1,8 +1,8 @@
 """/proc/sysvipc: what there is of System V IPC, as ipcs(1) reads it."""
 
+from sentry.fs.ipc_namespace import IpcNamespace
 from sentry.fs.procfs.system_files import SystemText
 from sentry.kernel.ipc import IpcObject
-from sentry.kernel.ipc_namespace import IpcNamespace
 from sentry.kernel.message_queues import MessageQueue
 from sentry.kernel.semaphores import SemaphoreSet
 from sentry.kernel.shared_memory import PAGE, Segment

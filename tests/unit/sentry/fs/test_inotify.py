@@ -9,12 +9,12 @@ from sentry.fs import inotify
 
 
 @pytest.fixture
-def limits() -> Iterator[inotify.InotifyLimits]:
-    limits = inotify.LIMITS
-    before = limits.max_queued_events
-    limits.max_queued_events = inotify.INT_MAX
-    yield limits
-    limits.max_queued_events = before
+def use() -> Iterator[inotify.InotifyUse]:
+    limits = inotify.INOTIFY.limits
+    before = limits["max_queued_events"]
+    limits["max_queued_events"] = inotify.INT_MAX
+    yield inotify.INOTIFY
+    limits["max_queued_events"] = before
 
 
 def queue(file: inotify.InotifyFile, count: int) -> None:
@@ -22,15 +22,15 @@ def queue(file: inotify.InotifyFile, count: int) -> None:
         file.instance._queue(inotify.Event(1, IN_CREATE, 0, b"%d" % number))
 
 
-def test_all_instances_together_are_bounded(limits: inotify.InotifyLimits) -> None:
+def test_all_instances_together_are_bounded(use: inotify.InotifyUse) -> None:
     first, second = inotify.InotifyFile(0, 0), inotify.InotifyFile(1000, 0)
     queue(first, inotify.MAX_WAITING - 1)
     queue(second, 10)
     masks = [event.mask for event in second.instance.events]
     assert masks == [IN_CREATE, IN_Q_OVERFLOW]
     first.release()
-    assert limits.waiting == 2
+    assert use.waiting == 2
     queue(second, 1)
     assert second.instance.events[-1].mask == IN_CREATE
     second.release()
-    assert (limits.waiting, limits.instances) == (0, {})
+    assert (use.waiting, use.instances) == (0, {})

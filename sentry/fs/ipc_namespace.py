@@ -1,5 +1,6 @@
-"""Namespaces of System V IPC (ipc_namespaces(7))."""
+"""Namespaces of System V IPC and POSIX message queues (ipc_namespaces(7))."""
 
+from sentry.fs.mqueue import MqueueTable
 from sentry.kernel.message_queues import MessageTable
 from sentry.kernel.namespaces import NUMBERS
 from sentry.kernel.semaphores import SemaphoreTable
@@ -14,3 +15,4 @@ class IpcNamespace:
         self.segments = SegmentTable()
         self.semaphores = SemaphoreTable()
         self.messages = MessageTable()
+        self.mqueues = MqueueTable()
