@@ -103,7 +103,7 @@ def sys_semctl(task: Task, number: Int, index: Int, command: Int, argument: Ulon
         return _limits(task, command, argument)
     if command in (abi.IPC_STAT, abi.SEM_STAT, abi.SEM_STAT_ANY):
         return _status(task, number, command, argument)
-    if command in (*ONE, abi.GETALL):
+    if command in ONE or command == abi.GETALL:
         owner = semaphores.semaphores(number)
         owner.check(task.creds, MAY_READ)
         return _get(task, owner, index, command, argument)

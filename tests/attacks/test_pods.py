@@ -1,6 +1,7 @@
 """Containers of one sandbox: what one can do to the processes and files of another."""
 
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -106,3 +107,37 @@ def test_what_strangers_give_each_other_natively(shared: Namespace, attacker: At
         seen = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
         assert server.communicate(timeout=30)[0] == SERVED
     assert seen.stdout == EXPECTED
+
+
+KINDS = ("memory", "semaphores", "messages", "queue")
+
+
+def all_are(what: str) -> str:
+    """Return what the guest "objects" prints if every kind is `what`."""
+    return "".join(f"{kind}: {what}\n" for kind in KINDS)
+
+
+def test_objects_of_another_ipc_namespace(
+    runtime: Runtime, make: Make, first: Running, attacker: Attacker
+) -> None:
+    root = attacker("objects")
+    maker = Running(runtime, make("exec objects make wait", root))
+    while "queue" not in maker.printed():
+        time.sleep(0.02)
+    assert maker.printed() == all_are("done")
+    assert run(runtime, make("objects look", root)) == all_are("ENOENT")
+    joined = {"ipc": f"/proc/{maker.pid}/ns/ipc"}
+    assert run(runtime, make("objects look", root, **joined)) == all_are("done")
+    maker.delete()
+    assert run(runtime, make("objects look", root)) == all_are("ENOENT")
+
+
+def test_objects_of_another_ipc_namespace_natively(attacker: Attacker) -> None:
+    root = attacker("objects")
+    script = f"""
+        chroot {root} objects make; chroot {root} objects look
+        unshare --ipc chroot {root} objects look
+    """
+    argv = ["unshare", "--ipc", "sh", "-c", script]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=30)
+    assert done.stdout == all_are("done") * 2 + all_are("ENOENT")

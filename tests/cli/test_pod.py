@@ -51,7 +51,7 @@ def test_each_has_its_own_processes_files_and_names(
     assert "ls: /mark: No such file or directory" in done.err
     own = namespaces_of(lines)
     others = namespaces_of(first.exec("ls -l /proc/self/ns").splitlines())
-    assert {kind for kind in own if own[kind] == others[kind]} == {"cgroup", "ipc", "net", "user"}
+    assert {kind for kind in own if own[kind] == others[kind]} == {"cgroup", "net", "user"}
     assert first.exec("hostname") == "first\n"
 
 
