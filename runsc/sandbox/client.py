@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 SOCKET_NAME = "control.sock"
 _MAX_FRAME = 1 << 20
 _HEAD = 4
+ANSWER_S = 2.0  # enough where a sandbox that does not answer must not hold its caller up
 
 
 def pack_descriptors(host_fds: list[int]) -> bytes:
@@ -74,6 +75,10 @@ class Connection:
         """Return the descriptor, to poll for the next frame."""
         return self._socket.fileno()
 
+    def limit_waiting(self, seconds: float) -> None:
+        """Raise ControlError where the sandbox does not answer for so long."""
+        self._socket.settimeout(seconds)
+
     def close(self) -> None:
         """End the connection."""
         self._socket.close()
@@ -105,6 +110,8 @@ class Connection:
                 part = self._socket.recv(size)
             except ConnectionResetError:
                 part = b""
+            except TimeoutError:
+                raise ControlError("the sandbox does not answer") from None
             if not part:
                 return b""
             parts.append(part)
@@ -140,10 +147,15 @@ class Connection:
         return answer
 
 
-def ask(container: "Container", message: "dict[str, Json]") -> Fields:
-    """Ask one question about a container on a connection of its own."""
+def ask(container: "Container", message: "dict[str, Json]", limit_s: float = 0) -> Fields:
+    """Ask one question about a container on a connection of its own.
+
+    ControlError if there is a limit and the answer takes longer.
+    """
     connection = Connection(container)
     try:
+        if limit_s:
+            connection.limit_waiting(limit_s)
         return connection.ask(message)
     finally:
         connection.close()

@@ -75,8 +75,9 @@ def kill(config: Config, container_id: str, signal_text: str, *, everyone: bool)
         return
     from runsc.sandbox.client import ControlError, ask
 
-    if number == signals.SIGKILL and container.sandbox:
-        everyone = True
+    if number == signals.SIGKILL:
+        _kill_member(container)
+        return
     try:
         ask(container, {"do": "signal", "signal": number, "all": everyone})
     except ControlError:
@@ -86,6 +87,17 @@ def kill(config: Config, container_id: str, signal_text: str, *, everyone: bool)
             raise NotRunningError from None
 
 
+def _kill_member(container: Container) -> None:
+    """Kill a container in the sandbox of another one, whatever state either is in."""
+    from runsc.sandbox.client import ANSWER_S, ControlError, ask
+
+    try:
+        ask(container, {"do": "signal", "signal": signals.SIGKILL, "all": True}, ANSWER_S)
+    except ControlError as error:
+        LOG.debug(f"killed from the host: {error}")
+        kill_process(container)
+
+
 def _signal_the_rest(container: Container, number: int) -> None:
     """Signal what is left of a container in the sandbox of another, whose init has ended.
 
@@ -93,10 +105,10 @@ def _signal_the_rest(container: Container, number: int) -> None:
     """
     if not container.sandbox:
         return
-    from runsc.sandbox.client import ask
+    from runsc.sandbox.client import ANSWER_S, ask
 
     try:
-        ask(container, {"do": "signal", "signal": number, "all": True})
+        ask(container, {"do": "signal", "signal": number, "all": True}, ANSWER_S)
     except RunscError as error:
         LOG.debug(f"nothing is left: {error}")
 

@@ -16,7 +16,7 @@ from runsc.errors import NotRunningError, RunscError, describe
 from runsc.log import LOG, one_line
 from runsc.sandbox import attributes, hostcalls, signals
 from runsc.sandbox.cgroup import Cgroup
-from runsc.sandbox.client import Connection, ControlError, ask
+from runsc.sandbox.client import ANSWER_S, Connection, ControlError, ask
 from runsc.sandbox.console import take_as_controlling
 from runsc.sandbox.foreground import SignalPipe
 from runsc.sandbox.handover import inode_of, is_of_host
@@ -219,6 +219,6 @@ def _run(member: Member, host_fds: list[int], slave_fd: int, ready_fd: int, go_f
 def leave(container: Container) -> None:
     """Have the sandbox forget a container that has joined, with all its processes and files."""
     try:
-        ask(container, {"do": "delete"})
+        ask(container, {"do": "delete"}, ANSWER_S)
     except ControlError as error:
-        LOG.debug(f"the sandbox has ended: {error}")
+        LOG.debug(f"the sandbox has ended, or will have to: {error}")

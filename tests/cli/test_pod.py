@@ -108,6 +108,20 @@ def test_killing_one_kills_that_one_alone(
     assert first.exec("echo alive") == "alive\n"
 
 
+def test_a_sandbox_that_does_not_answer_holds_nobody_up(
+    runtime: Runtime, make: Make, first: Running
+) -> None:
+    second = Running(runtime, make(FOREVER))
+    os.kill(first.pid, signal.SIGSTOP)
+    try:
+        runtime("kill", second.id, "KILL").check()
+        assert second.wait() == -9
+        runtime("delete", second.id).check()
+    finally:
+        os.kill(first.pid, signal.SIGCONT)
+    wait_for(lambda: "sleep" not in comms(runtime, first.id))
+
+
 def test_the_end_of_the_first_is_the_end_of_all(
     runtime: Runtime, make: Make, first: Running
 ) -> None:
@@ -319,6 +333,12 @@ def test_a_third_joins_by_the_pid_of_the_second(
     second.delete()
 
 
+def catches(pid: int, number: int) -> bool:
+    """Say whether a process has a handler for a signal (proc_pid_status(5))."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return bool(int(status.partition("SigCgt:\t")[2].split()[0], 16) & 1 << (number - 1))
+
+
 def test_the_command_in_front_passes_signals_on(
     runtime: Runtime, make: Make, first: Running
 ) -> None:
@@ -327,6 +347,7 @@ def test_the_command_in_front_passes_signals_on(
     with subprocess.Popen(argv, stdout=subprocess.PIPE, env={}) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"
+        wait_for(lambda: catches(process.pid, signal.SIGINT))
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 8
     assert runtime.leftovers() == [first.id]
