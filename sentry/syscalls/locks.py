@@ -108,12 +108,27 @@ def lock_command(task: Task, fd: int, command: int, address: int) -> int:
             packed = pack_flock(UNLOCK, whence, start, length, pid)
         else:
             size = 0 if found.end == END_OF_FILE else found.end - found.start + 1
-            packed = pack_flock(found.kind, 0, found.start, size, found.pid)
+            packed = pack_flock(found.kind, 0, found.start, size, _shown_pid(task, found))
         task.memory.write(address, packed)
         return 0
     if (kind == READ and not file.can_read()) or (kind == WRITE and not file.can_write()):
         raise SysError(EBADF)
     return _set(task, fd, file, key, wanted, sleeps=command in (F_SETLKW, F_OFD_SETLKW))
+
+
+def _shown_pid(task: Task, lock: Lock) -> int:
+    """Return whose a lock is, as the caller may know it: 0 if that is no process of its own.
+
+    Of another pid namespace, that is, or gone (locks_translate_pid, fs/locks.c).
+    """
+    if lock.pid <= 0:
+        return lock.pid
+    group = task.group.pids.groups.get(lock.pid)
+    if group is not None:
+        for other in group.tasks:
+            if other.fds is lock.owner:
+                return lock.pid
+    return 0
 
 
 def _set(

@@ -3,10 +3,13 @@
 import pytest
 
 from sentry.abi.errno import ECHILD, EINVAL, ESRCH
+from sentry.abi.fcntl import F_GETLK, F_SETLK, FLOCK_SIZE, O_RDWR, pack_flock, unpack_flock
 from sentry.abi.signal import SIGCONT, SIGKILL, SIGTERM
+from sentry.abi.stat import S_IFREG
 from sentry.abi.types import NULL, Fd, Int, Pid
 from sentry.errors import SysError
 from sentry.fs.pidfd import open_pidfd
+from sentry.fs.tmpfs import TmpFile, TmpFilesystem, TmpInode
 from sentry.kernel import exit
 from sentry.kernel.async_io import F_OWNER_PID, owner_of, send_to_owner
 from sentry.kernel.control_group import ControlGroup
@@ -17,12 +20,13 @@ from sentry.kernel.task import HOLD_FREEZE, HOLD_STOP
 from sentry.socket.base import pack_ucred_for
 from sentry.socket.unix import ucred_of
 from sentry.syscalls.identity import sys_getpgid
+from sentry.syscalls.locks import lock_command
 from sentry.syscalls.pidfd import sys_pidfd_open, sys_pidfd_send_signal
 from sentry.syscalls.signal import sys_kill, sys_tgkill
 from sentry.syscalls.wait import sys_waitid
 from sentry.vfs.file import File
 from sentry.vfs.mount import FsContext
-from tests.fake_task import FakeTask, call
+from tests.fake_task import BASE, FakeTask, call
 
 P_PIDFD = 3
 WEXITED = 4
@@ -151,3 +155,19 @@ def test_freezing_is_of_one_control_group(world: World) -> None:
     assert held == [0, 0, HOLD_FREEZE, HOLD_FREEZE]
     thaw(world.groups[1])
     assert world.second.hold & (HOLD_FREEZE | HOLD_STOP) == 0
+
+
+def test_the_holder_of_a_lock_has_a_number_in_its_own_namespace(world: World) -> None:
+    inode = TmpFilesystem().root().create(b"file", S_IFREG | 0o644, 0, 0)
+    assert isinstance(inode, TmpInode)
+
+    def lock(task: FakeTask, command: int) -> int:
+        fd = task.fds.install(TmpFile(inode, O_RDWR), cloexec=False)
+        task.memory.write(BASE, pack_flock(1, 0, 0, 0, 0))
+        assert call(task, lambda: lock_command(task, fd, command, BASE)) == 0
+        return unpack_flock(task.memory.read(BASE, FLOCK_SIZE))[4]
+
+    holder = world.children[1]
+    lock(holder, F_SETLK)
+    sibling, stranger = world.second, world.children[0]
+    assert (lock(sibling, F_GETLK), lock(stranger, F_GETLK)) == (holder.group.pid, 0)
