@@ -128,6 +128,7 @@ def _create(config: Config, creation: Creation, bundle: str, options: Options) -
     container.poststop = to_json(spec.hooks.poststop)
     owner = _sandbox_to_join(config, spec, container.container_id)
     if owner is None:
+        container.network_mode = config.network
         container.network = _network(config, spec, options)
         _check_network(container)
     else:

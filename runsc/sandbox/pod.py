@@ -56,13 +56,12 @@ def find_sandbox(config: Config, spec: Spec, container_id: str) -> Container | N
         return None
     named = {spec.annotations[key] for key in _SANDBOX_KEYS if key in spec.annotations}
     for other in others(config.root, container_id):
-        if other.sandbox or not other.network:
+        if other.network_mode != "sandbox" or inode_of(f"/proc/{other.pid}/ns/net") != inode:
             continue
         status = other.status()
-        if status in (RUNNING, PAUSED) and other.takeover.get("inode") == inode:
+        if status in (RUNNING, PAUSED):
             return other
-        is_in_it = inode_of(f"/proc/{other.pid}/ns/net") == inode
-        if other.container_id in named and status == CREATED and is_in_it:
+        if status == CREATED and other.container_id in named:
             raise RunscError(
                 f"container {other.container_id!r}, whose sandbox this one is to join, "
                 "has not been started"

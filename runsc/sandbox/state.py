@@ -48,6 +48,7 @@ class Container:
         self.annotations: dict[str, str] = {}
         self.cgroups: list[str] = []  # directories that deletion removes
         self.terminal = False
+        self.network_mode = ""  # --network of a container with a sandbox of its own
         self.network: dict[str, Json] = {}  # {"path", "keep"} with --network=sandbox
         self.takeover: dict[str, Json] = {}  # what the host's network was like (takeover.Record)
         self.poststart: list[Json] = []  # hooks, as in config.json
@@ -99,6 +100,7 @@ class Container:
             "annotations": dict(self.annotations),
             "cgroups": list(self.cgroups),
             "terminal": self.terminal,
+            "networkMode": self.network_mode,
             "network": self.network,
             "takeover": self.takeover,
             "poststart": self.poststart,
@@ -121,6 +123,7 @@ class Container:
             self.annotations = fields.text_map("annotations")
             self.cgroups = fields.texts("cgroups")
             self.terminal = fields.flag("terminal")
+            self.network_mode = fields.text("networkMode", "")
             self.network = fields.fields("network").values
             self.takeover = fields.fields("takeover").values
             self.poststart = [item.values for item in fields.objects("poststart")]

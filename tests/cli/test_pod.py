@@ -324,6 +324,25 @@ def test_annotations_name_the_sandbox(runtime: Runtime, make: Make) -> None:
         runtime("delete", one).check()
 
 
+def test_a_namespace_that_the_first_has_made(
+    runtime: Runtime, make: Make, make_bundle: Make, busybox_rootfs: Path
+) -> None:
+    """`run` starts a container without a look at a namespace that is new."""
+    bundle = make_bundle(busybox_rootfs, ["/bin/sh", "-c", SERVE])
+    pid_file = bundle.path / "pid"
+    words = ["run", "--detach", "--pid-file", str(pid_file), "--bundle", str(bundle.path)]
+    null = subprocess.DEVNULL
+    argv = [*runtime.command, *words, bundle.id]
+    subprocess.run(argv, check=True, env={}, stdin=null, stdout=null, stderr=null)
+    pid = int(pid_file.read_text())
+    assert run(runtime, make(ASK, network=f"/proc/{pid}/ns/net")) == "from runsc-test\n"
+    alone = make("cut -d: -f1 /proc/net/dev | tail -n +3", network=f"/proc/{pid}/ns/net")
+    done = runtime("--network=none", "run", "--bundle", str(alone.path), alone.id).check()
+    assert done.out.split() == ["lo"]
+    runtime("delete", "--force", bundle.id).check()
+    os.waitpid(pid, 0)
+
+
 def test_a_third_joins_by_the_pid_of_the_second(
     runtime: Runtime, make: Make, first: Running
 ) -> None:
