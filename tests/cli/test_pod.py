@@ -13,6 +13,7 @@ import pytest
 from tests.cli.test_network import create, output
 from tests.harness.bundle import Bundle, Runtime
 from tests.harness.pods import SERVE, Make, Running
+from tests.harness.terminal import TerminalSession
 
 pytestmark = [pytest.mark.root, pytest.mark.guest]
 
@@ -257,6 +258,24 @@ def test_a_shared_directory_has_the_same_files(
     first.delete()
 
 
+@pytest.mark.parametrize("how", ["root:memory", "all:memory"])
+def test_an_overlay_in_memory(
+    runtime: Runtime, make: Make, first: Running, tmp_path: Path, how: str
+) -> None:
+    (tmp_path / "file").write_text("old\n")
+    bundle = make("echo x >/new; cat /new; echo new >/data/file; cat /data/file")
+    bundle.config["mounts"].append(
+        {"destination": "/data", "type": "bind", "source": str(tmp_path), "options": ["rbind"]}
+    )
+    bundle.write()
+    before = descriptors(first.pid)
+    done = runtime(f"--overlay2={how}", "run", "--bundle", str(bundle.path), bundle.id).check()
+    assert done.out == "x\nnew\n"
+    assert not (bundle.root / "new").exists()
+    assert (tmp_path / "file").read_text() == ("new\n" if how == "root:memory" else "old\n")
+    assert descriptors(first.pid) == before
+
+
 def test_a_terminal(runtime: Runtime, make: Make, first: Running) -> None:
     bundle = make("tty; stty size; ls -l /dev/console | cut -c1; exit 4")
     bundle.config["process"]["terminal"] = True
@@ -264,6 +283,23 @@ def test_a_terminal(runtime: Runtime, make: Make, first: Running) -> None:
     bundle.write()
     done = runtime("run", "--bundle", str(bundle.path), bundle.id)
     assert (done.status, done.out) == (4, "/dev/pts/0\r\n22 77\r\nc\r\n")
+
+
+def test_a_terminal_in_front(runtime: Runtime, make: Make, first: Running) -> None:
+    script = "trap 'echo winch; stty size' WINCH; echo up; while :; do read x; echo got $x; done"
+    bundle = make(script)
+    bundle.config["process"]["terminal"] = True
+    bundle.write()
+    words = ("run", "--bundle", str(bundle.path), bundle.id)
+    with TerminalSession(runtime, *words, rows=20, columns=60) as session:
+        session.screen.expect("up\r\n")
+        session.screen.resize(33, 99)
+        session.screen.type("\n")
+        session.screen.expect("33 99\r\n")
+        session.screen.type("typed\n")
+        session.screen.expect("got typed\r\n")
+        session.screen.type("\x03")
+        assert session.end() == 130
 
 
 def test_hooks_and_cgroups(runtime: Runtime, make: Make, first: Running, tmp_path: Path) -> None:
