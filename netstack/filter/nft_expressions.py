@@ -19,7 +19,7 @@ from netstack.filter.nft_chain import (
     Frame,
     NftChain,
 )
-from netstack.filter.nft_set import NftSet
+from netstack.filter.nft_set import ElementMaker, NftSet
 from netstack.filter.table import RETURN as XT_RETURN
 from netstack.filter.table import Match, Target
 
@@ -44,6 +44,11 @@ LINK_HEADER_SIZE: Final = 14
 BITWISE_MASK: Final = 0
 BITWISE_LEFT: Final = 1
 BITWISE_RIGHT: Final = 2
+
+# enum nft_dynset_ops.
+SET_ADD: Final = 0
+SET_UPDATE: Final = 1
+SET_DELETE: Final = 2
 
 LITTLE: Final = "little"
 LIMIT_PACKETS: Final = 0
@@ -221,7 +226,8 @@ class Lookup(Expression):
             return BREAK
         if found is not None:
             for expression in found.expressions:
-                expression.run(frame)
+                if expression.run(frame) == BREAK:
+                    return BREAK
             if self.at >= 0:
                 frame.store(self.at, found.data)
         return CONTINUE
@@ -242,6 +248,48 @@ class VerdictLookup(Lookup):
         if found.verdict in {JUMP, GOTO}:
             frame.target = found.chain
         return found.verdict
+
+
+class SetChange(Expression):
+    """Adds what registers have to a set, or removes it: dynset."""
+
+    def __init__(
+        self,
+        table: NftSet,
+        maker: ElementMaker,
+        operation: int,
+        source: int,
+        data_at: int,
+        data_size: int,
+    ) -> None:
+        self.table = table
+        self.maker = maker
+        self.operation = operation
+        self.source = source
+        self.data_at = data_at
+        self.data_size = data_size
+        self.inverted = False  # goes on only if there is no room
+
+    def run(self, frame: Frame) -> int:
+        key = frame.load(self.source, self.table.key_length)
+        found = self.table.find(key)
+        if self.operation == SET_DELETE:
+            if found is not None:
+                self.maker.remove(found)
+            return CONTINUE
+        if found is None:
+            found = self.maker.add(key, frame.load(self.data_at, self.data_size))
+            if found is None:
+                return CONTINUE if self.inverted else BREAK
+        elif self.operation == SET_UPDATE:
+            self.maker.renew(found)
+        for expression in found.expressions:
+            if expression.run(frame) == BREAK:
+                return BREAK
+        return BREAK if self.inverted else CONTINUE
+
+    def set_used(self) -> NftSet | None:
+        return self.table
 
 
 class Counter(Expression):
@@ -286,6 +334,7 @@ class Limit(Expression):
         self.environment = environment
         self.rate = rate
         self.unit_ns = unit_ns
+        self.burst = burst
         self.by_bytes = by_bytes
         self.inverted = inverted
         if by_bytes:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import TYPE_CHECKING
 
+from mypy_extensions import mypyc_attr
+
 from netstack.environment import Environment
 
 if TYPE_CHECKING:
@@ -27,6 +29,23 @@ class Element:
     def is_expired(self, now_ns: int) -> bool:
         """Return whether its time is over."""
         return 0 < self.expires_ns <= now_ns
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class ElementMaker:
+    """Makes the elements that packets add to a set."""
+
+    def add(self, key: bytes, data: bytes) -> Element | None:
+        """Return a new element that is in the set now; None if there is no room."""
+        raise NotImplementedError
+
+    def renew(self, element: Element) -> None:
+        """Let an element's time begin again."""
+        raise NotImplementedError
+
+    def remove(self, element: Element) -> None:
+        """Remove an element."""
+        raise NotImplementedError
 
 
 class NftSet:

@@ -8,7 +8,7 @@ from struct import Struct
 from typing import Final
 
 from netstack.filter.hooks import TABLE_HOOKS, PacketFilter
-from netstack.filter.matches import HeaderMatch
+from netstack.filter.matches import HeaderMatch, TcpMatch
 from netstack.filter.passage import HOOKS
 from netstack.filter.table import (
     ACCEPT,
@@ -39,6 +39,7 @@ _VERDICT: Final = Struct("<i")
 
 IPT_F_FRAG: Final = 1
 IP6T_F_PROTO: Final = 1
+SYN: Final = 2
 INV_FRAG: Final = 0x20
 INV_PROTO: Final = 0x40
 
@@ -234,12 +235,16 @@ def following(rows: list[Entry], index: int) -> list[int]:
 def make_rule(layout: Layout, rules: PacketFilter, table: str, row: Entry) -> Rule:
     """Return what the stack runs for a rule."""
     matches: list[Match] = [] if row.is_unconditional else [row.header]
+    row.head.asks_for_syn = False
     for name, revision, data in row.matches:
         extension = layout.matches.get((name, revision))
         if extension is None:
             raise SysError(EPROTOTYPE if name in ANY_FAMILY else ENOENT)
         extension.check(len(data), row.head, row.hooks, table)
-        matches.append(extension.make(rules, row.head, data))
+        made = extension.make(rules, row.head, data)
+        if isinstance(made, TcpMatch) and made.flags & SYN and not made.not_flags:
+            row.head.asks_for_syn = True
+        matches.append(made)
     return Rule(matches, make_target(layout, rules, table, row))
 
 

@@ -75,6 +75,7 @@ class RuleHead:
     def __init__(self, protocol: int, *, is_inverted: bool) -> None:
         # The one protocol that the rule is for, or 0.
         self.protocol = 0 if is_inverted else protocol
+        self.asks_for_syn = True  # a match wants that flag, or there is no telling
 
 
 MatchMaker = Callable[[PacketFilter, RuleHead, bytes], Match]
@@ -467,7 +468,17 @@ MATCHES: Final[dict[tuple[str, int], MatchExtension]] = {
 }
 
 # Matches of all families: another revision is "the wrong type" (EPROTOTYPE), not unknown.
-ANY_FAMILY: Final = ("comment", "connmark", "conntrack", "limit", "mark", "owner", "state")
+ANY_FAMILY: Final = (
+    "comment",
+    "connmark",
+    "conntrack",
+    "limit",
+    "mac",
+    "mark",
+    "owner",
+    "state",
+    "statistic",
+)
 
 TARGETS: Final[dict[tuple[str, int], TargetExtension]] = {
     ("MARK", 2): TargetExtension(_mark_target, 8),

@@ -11,9 +11,17 @@ from sentry.socket.iptables_extensions import (
     MatchExtension,
     TargetExtension,
 )
+from sentry.socket.iptables_more import MORE_MATCHES, MORE_TARGETS, TTL
 
 Matches = dict[tuple[str, int], MatchExtension]
 Targets = dict[tuple[str, int], TargetExtension]
+
+MATCHES.update(MORE_MATCHES)
+MATCHES["ttl", 0] = TTL
+TARGETS.update(MORE_TARGETS)
+MATCHES6.update(MORE_MATCHES)
+MATCHES6["hl", 0] = TTL
+TARGETS6.update(MORE_TARGETS)
 
 EXTENSIONS: Final[dict[int, tuple[Matches, Targets]]] = {
     abi.NFPROTO_IPV4: (MATCHES, TARGETS),

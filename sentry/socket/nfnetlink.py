@@ -31,7 +31,7 @@ from sentry.socket.netlink import (
     publish,
 )
 from sentry.socket.netlink_wire import NLMSGHDR_SIZE, RTATTR_SIZE, parse_attributes
-from sentry.socket.nftables import changes, dumps, objects, set_changes
+from sentry.socket.nftables import changes, dumps, dynamic, objects, set_changes
 from sentry.socket.nftables.attributes import Attributes, BadAttributeError, be, listed_at
 from sentry.socket.nftables.changes import Change
 from sentry.socket.nftables.compat import find_revision
@@ -39,6 +39,9 @@ from sentry.socket.nftables.dumps import Shown
 from sentry.socket.nftables.ruleset import Journal, Ruleset
 
 HEADER: Final = 4  # struct nfgenmsg
+
+# Importing the module registers its expression.
+DYNAMIC: Final = dynamic.Maker
 
 ChangeMaker = Callable[[Change], None]
 

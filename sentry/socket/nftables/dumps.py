@@ -28,7 +28,7 @@ from sentry.socket.nftables.ruleset import (
     SetState,
     TableState,
 )
-from sentry.socket.nftables.set_changes import NS_PER_MS, find_element, parse_key
+from sentry.socket.nftables.set_changes import NS_PER_MS, find_element, parse_key, show_parts
 
 # Of the elements in one message.
 ELEMENTS_SIZE: Final = 3400
@@ -118,8 +118,9 @@ def show_set(item: SetState) -> Shown:
         made += be64(abi.NFTA_SET_TIMEOUT, item.timeout_ms)
     made += b"".join(attribute(kind, data) for kind, data in item.shown)
     made += kept(abi.NFTA_SET_USERDATA, item.user_data)
-    if abi.NFTA_SET_DESC not in [kind for kind, _ in item.shown]:
-        made += attribute(abi.NFTA_SET_DESC, b"")
+    size = be32(abi.NFTA_SET_DESC_SIZE, item.limit) if item.limit else b""
+    made += attribute(abi.NFTA_SET_DESC, size + item.concat)
+    made += show_parts(item.parts, abi.NFTA_SET_EXPR, abi.NFTA_SET_EXPRESSIONS)
     return Shown(abi.NFT_MSG_NEWSET, item.table.family, made)
 
 
@@ -136,11 +137,7 @@ def show_element(item: SetState, element: SetElement, now_ns: int) -> bytes:
         made += verdict_data(abi.NFTA_SET_ELEM_DATA, element.verdict, target)
     elif element.data:
         made += value_data(abi.NFTA_SET_ELEM_DATA, element.data)
-    if len(element.parts) == 1:
-        made += attribute(abi.NFTA_SET_ELEM_EXPR, expression(element.parts[0]))
-    elif element.parts:
-        rows = [attribute(abi.NFTA_LIST_ELEM, expression(part)) for part in element.parts]
-        made += attribute(abi.NFTA_SET_ELEM_EXPRESSIONS, b"".join(rows))
+    made += show_parts(element.parts, abi.NFTA_SET_ELEM_EXPR, abi.NFTA_SET_ELEM_EXPRESSIONS)
     if element.flags:
         made += be32(abi.NFTA_SET_ELEM_FLAGS, element.flags)
     if element.timeout_ms:

@@ -112,8 +112,10 @@ class SetState:
         self.data_type = 0
         self.data_length = 0
         self.shown: list[tuple[int, bytes]] = []  # other attributes, as they were given
+        self.concat = b""  # the attribute of its fields' lengths
         self.limit = 0  # elements; 0: there is none
         self.timeout_ms = 0
+        self.parts: list[RuleExpression] = []  # that each element gets a copy of
         self.user_data = b""
         self.use = 0  # expressions that look into it
         self.ident = 0  # of its batch
@@ -240,9 +242,11 @@ class SetUseUndo(Undo):
     def __init__(self, item: SetState) -> None:
         self.item = item
         self.use = item.use
+        self.limit = item.limit
 
     def undo(self) -> None:
         self.item.use = self.use
+        self.item.limit = self.limit
 
 
 class ObjectUndo(Undo):

@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from netstack.filter.nft_expressions import Counter
+from netstack.filter.nft_chain import Expression
+from netstack.filter.nft_expressions import Counter, Limit, Quota
 from netstack.filter.nft_set import FieldsSet, IntervalSet, NftSet
 from sentry.abi import nf_tables as abi
 from sentry.abi import rtnetlink as nl
@@ -15,11 +16,12 @@ from sentry.abi.errno import (
     EOPNOTSUPP,
 )
 from sentry.errors import SysError
-from sentry.socket.netlink_wire import parse_attributes
+from sentry.socket.netlink_wire import attribute, parse_attributes
 from sentry.socket.nftables.attributes import (
     Attributes,
     BadAttributeError,
     be,
+    be32,
     be_or,
     listed,
     listed_at,
@@ -34,14 +36,21 @@ from sentry.socket.nftables.changes import (
     parse_expression,
     size_of_element,
 )
-from sentry.socket.nftables.expressions import Context
+from sentry.socket.nftables.expressions import Context, expression
 from sentry.socket.nftables.lookups import find_set, parse_verdict
-from sentry.socket.nftables.ruleset import SetElement, SetState, TableState
+from sentry.socket.nftables.ruleset import (
+    RuleExpression,
+    Ruleset,
+    SetElement,
+    SetState,
+    TableState,
+)
 
 MAX_KEY: Final = 64
 MAX_FIELDS: Final = 16
 # Elements of a set of several intervals, which is searched from its start to its end.
 MAX_FIELD_ELEMENTS: Final = 4096
+MAX_PARTS: Final = 2  # expressions of one element
 # Elements in one message.
 MAX_LISTED: Final = 65536
 SUPPORTED_FLAGS: Final = (
@@ -50,9 +59,11 @@ SUPPORTED_FLAGS: Final = (
     | abi.NFT_SET_INTERVAL
     | abi.NFT_SET_MAP
     | abi.NFT_SET_TIMEOUT
+    | abi.NFT_SET_EVAL
     | abi.NFT_SET_CONCAT
+    | abi.NFT_SET_EXPR
 )
-SHOWN_AS_GIVEN: Final = (abi.NFTA_SET_POLICY, abi.NFTA_SET_DESC, abi.NFTA_SET_GC_INTERVAL)
+SHOWN_AS_GIVEN: Final = (abi.NFTA_SET_POLICY, abi.NFTA_SET_GC_INTERVAL)
 NS_PER_MS: Final = 1_000_000
 
 
@@ -111,9 +122,8 @@ def parse_set(change: Change, table: TableState) -> SetState:
     attributes = change.attributes
     flags = be_or(attributes, abi.NFTA_SET_FLAGS, 4, 0)
     if flags & ~SUPPORTED_FLAGS:
-        raise SysError(EOPNOTSUPP)  # sets that packets change, and maps to objects
-    unsupported = (abi.NFTA_SET_OBJ_TYPE, abi.NFTA_SET_EXPR, abi.NFTA_SET_EXPRESSIONS)
-    if any(kind in attributes for kind in unsupported):
+        raise SysError(EOPNOTSUPP)  # maps to objects
+    if abi.NFTA_SET_OBJ_TYPE in attributes:
         raise SysError(EOPNOTSUPP)
     length = be(attributes, abi.NFTA_SET_KEY_LEN, 4)
     if not 0 < length <= MAX_KEY:
@@ -134,7 +144,14 @@ def parse_set(change: Change, table: TableState) -> SetState:
     if abi.NFTA_SET_GC_INTERVAL in attributes and not flags & abi.NFT_SET_TIMEOUT:
         raise SysError(EINVAL)
     if abi.NFTA_SET_DESC in attributes:
-        made.limit = be_or(nested(attributes, abi.NFTA_SET_DESC), abi.NFTA_SET_DESC_SIZE, 4, 0)
+        description = nested(attributes, abi.NFTA_SET_DESC)
+        made.limit = be_or(description, abi.NFTA_SET_DESC_SIZE, 4, 0)
+        if abi.NFTA_SET_DESC_CONCAT in description:
+            rows = [
+                attribute(abi.NFTA_LIST_ELEM, be32(abi.NFTA_SET_FIELD_LEN, size))
+                for size in field_lengths(attributes)
+            ]
+            made.concat = attribute(abi.NFTA_SET_DESC_CONCAT, b"".join(rows))
     if be_or(attributes, abi.NFTA_SET_POLICY, 4, 0) > abi.NFT_SET_POL_MEMORY:
         raise SysError(EINVAL)
     made.user_data = user_data(attributes, abi.NFTA_SET_USERDATA)
@@ -144,6 +161,8 @@ def parse_set(change: Change, table: TableState) -> SetState:
     if sum(len(data) for _, data in made.shown) > MAX_KEY * MAX_FIELDS:
         raise SysError(EINVAL)
     made.ident = be(attributes, abi.NFTA_SET_ID, 4)
+    context = Context(change.ruleset, change.journal, table)
+    made.parts = parse_parts(context, attributes, abi.NFTA_SET_EXPR, abi.NFTA_SET_EXPRESSIONS)
     return made
 
 
@@ -162,6 +181,8 @@ def take_data_type(made: SetState, attributes: Attributes) -> None:
 def set_code(change: Change, flags: int, length: int) -> NftSet:
     """Return what packets ask."""
     environment = change.ruleset.stack.environment
+    if flags & abi.NFT_SET_EVAL and flags & abi.NFT_SET_INTERVAL:
+        raise SysError(EOPNOTSUPP)  # as no kind of set of Linux does both
     fields = field_lengths(change.attributes)
     if not flags & abi.NFT_SET_INTERVAL:
         return NftSet(environment, length)
@@ -360,18 +381,61 @@ def take_expressions(
     change: Change, item: SetState, element: SetElement, attributes: Attributes
 ) -> None:
     """Note the counter of an element."""
-    rows: list[bytes] = []
-    if abi.NFTA_SET_ELEM_EXPR in attributes:
-        rows = [attributes[abi.NFTA_SET_ELEM_EXPR]]
-    elif abi.NFTA_SET_ELEM_EXPRESSIONS in attributes:
-        rows = [data for _, data in listed(attributes[abi.NFTA_SET_ELEM_EXPRESSIONS], 2)]
     context = Context(change.ruleset, change.journal, item.table)
-    for data in rows:
-        part = parse_expression(context, data)
-        if not isinstance(part.code, Counter):
-            raise SysError(EOPNOTSUPP)
-        element.parts.append(part)
-        element.expressions.append(part.code)
+    parts = parse_parts(context, attributes, abi.NFTA_SET_ELEM_EXPR, abi.NFTA_SET_ELEM_EXPRESSIONS)
+    if parts and item.parts and [one.name for one in parts] != [one.name for one in item.parts]:
+        raise SysError(EOPNOTSUPP)
+    if not parts and not element.is_end:
+        parts = copies_of(change.ruleset, item.parts)
+    element.parts = parts
+    element.expressions = [part.code for part in parts]
+
+
+def parse_parts(
+    context: Context, attributes: Attributes, single: int, several: int
+) -> list[RuleExpression]:
+    """Return the counters, limits and quotas of an element, or of each."""
+    rows: list[bytes] = []
+    if single in attributes:
+        rows = [attributes[single]]
+    elif several in attributes:
+        rows = [data for _, data in listed(attributes[several], MAX_PARTS)]
+    inner = Context(context.ruleset, context.journal, context.table)
+    parts = [parse_expression(inner, row) for row in rows]
+    if any(not isinstance(part.code, Counter | Limit | Quota) for part in parts):
+        raise SysError(EOPNOTSUPP)
+    return parts
+
+
+def copies_of(ruleset: Ruleset, parts: list[RuleExpression]) -> list[RuleExpression]:
+    """Return counters, limits and quotas of an element's own."""
+    return [RuleExpression(part.name, copy_of(ruleset, part.code), part.shown) for part in parts]
+
+
+def copy_of(ruleset: Ruleset, part: Expression) -> Expression:
+    """Return the same that has counted nothing."""
+    if isinstance(part, Limit):
+        return Limit(
+            ruleset.stack.environment,
+            part.rate,
+            part.unit_ns,
+            part.burst,
+            by_bytes=part.by_bytes,
+            inverted=part.inverted,
+        )
+    if isinstance(part, Quota):
+        return Quota(part.quota, 0, inverted=part.inverted)
+    return Counter(0, 0)
+
+
+def show_parts(parts: list[RuleExpression], single: int, several: int) -> bytes:
+    """Return the attributes of an element's expressions, if there are any."""
+    if len(parts) == 1:
+        return attribute(single, expression(parts[0]))
+    if not parts:
+        return b""
+    rows = [attribute(abi.NFTA_LIST_ELEM, expression(part)) for part in parts]
+    return attribute(several, b"".join(rows))
 
 
 def delete_elements(change: Change) -> None:

@@ -112,6 +112,39 @@ for port in (1, 2, 3, 4, 5, 6, 7):
 run("nft list table ip t")
 run("nft reset counters; nft reset quotas; nft list counters; nft list quotas")
 
+# Sets that packets change.
+rules("""
+table inet t {
+    set seen { type ipv4_addr; flags dynamic,timeout; timeout 1h; }
+    set six { type ipv6_addr; flags dynamic,timeout; timeout 1h; }
+    set limited { type ipv4_addr . inet_service; flags dynamic; size 4; }
+    set counted { type ipv4_addr; flags dynamic; counter; }
+    map origin { type inet_service : ipv4_addr; flags dynamic; }
+    chain forward { type filter hook forward priority 0
+        udp dport 1 add @seen { ip saddr timeout 5h } counter
+        udp dport 1 add @six { ip6 saddr } counter
+        udp dport 2 update @seen { ip saddr } counter
+        udp dport 3 delete @seen { ip saddr } counter
+        udp dport 10-20 add @limited { ip saddr . udp dport counter } counter
+        udp dport 21 add @seen { ip saddr limit rate over 1/hour burst 2 packets } counter drop
+        udp dport 30 add @origin { udp dport : ip saddr } counter
+        udp dport 40 add @counted { ip saddr } counter
+        ip saddr @seen udp dport 50 counter drop
+        ip saddr @counted udp dport 60
+    }
+}
+""")
+CLEAN = "sed -E 's/expires [0-9a-z]*//'"
+for port in (1, 2, 10, 11, 11, 12, 13, 14, 30, 40, 50):
+    send(f"from {port}", inside, udp(CLIENT, 5, SERVER, port))
+send("six", inside, udp(CLIENT6, 5, SERVER6, 1))
+run(f"nft list table inet t | {CLEAN}")
+send("forgotten", inside, *(udp(CLIENT, 5, SERVER, port) for port in (3, 3, 50)))
+send("limited", inside, *(udp(CLIENT, 5, SERVER, 21) for _ in range(4)))
+run("nft flush set inet t limited")
+send("room again", inside, udp(CLIENT, 5, SERVER, 14))
+run(f"nft list table inet t | {CLEAN}")
+
 # States.
 rules("""
 table inet t {
