@@ -142,6 +142,7 @@ def _make_task(task: Task, request: CloneRequest, tid: int, thread: GuestThread)
     child.creds = task.creds
     child.comm = task.comm
     child.signal_mask = task.signal_mask
+    child.seccomp = task.seccomp
     child.nice = task.nice
     child.policy = task.policy
     child.affinity = task.affinity

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sentry.fs.ipc_namespace import IpcNamespace
     from sentry.kernel.kernel import Kernel
     from sentry.kernel.namespaces import UtsNamespace
+    from sentry.kernel.seccomp import SeccompState
 
 # What a task does now.
 TASK_GUEST: Final = 0  # runs guest code, or is about to
@@ -81,6 +82,7 @@ class Task(Caller, Waiter):
         self.robust_list = 0
         self.robust_list_size = 0
         self.death_signal = 0  # prctl(PR_SET_PDEATHSIG)
+        self.seccomp: SeccompState | None = None  # which calls it may make; None: all
         self.nice = 0
         self.policy = 0  # SCHED_OTHER, SCHED_BATCH or SCHED_IDLE
         self.affinity = 0  # a mask of processors; 0: all

@@ -32,6 +32,7 @@ from sentry.syscalls import (
     process_memory,
     read_write,
     sched,
+    seccomp,
     signal,
     socket,
     splice,
@@ -1119,6 +1120,10 @@ def _renameat2(task: Task, t: GuestThread) -> int:
     return dirs.sys_renameat2(task, Fd(s32(t.a0)), UserPtr(t.a1), Fd(s32(t.a2)), UserPtr(t.a3), Uint(u32(t.a4)))
 
 
+def _seccomp(task: Task, t: GuestThread) -> int:
+    return seccomp.sys_seccomp(task, Uint(u32(t.a0)), Uint(u32(t.a1)), UserPtr(t.a2))
+
+
 def _getrandom(task: Task, t: GuestThread) -> int:
     return system.sys_getrandom(task, UserPtr(t.a0), Size(t.a1), Uint(u32(t.a2)))
 
@@ -1474,6 +1479,7 @@ HANDLERS: Final[dict[int, Handler]] = {
     314: _sched_setattr,
     315: _sched_getattr,
     316: _renameat2,
+    317: _seccomp,
     318: _getrandom,
     319: _memfd_create,
     322: _execveat,

@@ -5,6 +5,7 @@ from sentry.abi.syscalls import NAMES
 from sentry.errors import SysError
 from sentry.kernel.task import Task
 from sentry.syscalls import _dispatch
+from sentry.syscalls.seccomp import MAY_GO_ON, judge
 
 
 def invoke(task: Task, number: int) -> int:
@@ -13,6 +14,11 @@ def invoke(task: Task, number: int) -> int:
     Anything but a SysError is a bug of ours and is left to propagate: the
     loop logs it with its traceback and ends that guest process, not the sandbox.
     """
+    filters = task.seccomp
+    if filters is not None and task.call.is_first_run:
+        verdict = judge(task, filters, number)
+        if verdict != MAY_GO_ON:
+            return verdict
     handler = _dispatch.HANDLERS.get(number)
     if handler is None:
         return _unknown(task, number)

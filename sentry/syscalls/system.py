@@ -16,11 +16,13 @@ from sentry.abi.prctl import (
     SECURE_ALL_LOCKS,
 )
 from sentry.abi.resource import RLIM_NLIMITS, RLIMIT_CPU, RLIMIT_NOFILE
+from sentry.abi.seccomp import SECCOMP_MODE_DISABLED, SECCOMP_MODE_FILTER, SECCOMP_MODE_STRICT
 from sentry.abi.types import NULL, Int, Pid, Size, Uint, Ulong, UserPtr
 from sentry.errors import SysError
 from sentry.kernel import version
 from sentry.kernel.cpu_timer import watch_cpu_limit
 from sentry.kernel.task import Task
+from sentry.syscalls.seccomp import add_filter, set_strict
 from sentry.vfs.creds import Credentials
 
 UTS_FIELD: Final = 65  # __NEW_UTS_LEN + 1, linux/utsname.h
@@ -42,6 +44,7 @@ PR_SET_KEEPCAPS: Final = 8
 PR_SET_NAME: Final = 15
 PR_GET_NAME: Final = 16
 PR_GET_SECCOMP: Final = 21
+PR_SET_SECCOMP: Final = 22
 PR_CAPBSET_READ: Final = 23
 PR_CAPBSET_DROP: Final = 24
 PR_GET_SECUREBITS: Final = 27
@@ -282,7 +285,13 @@ def _privileges(task: Task, option: int, value: int, number: int) -> int:
         task.mm.is_dumpable = bool(value)
         return 0
     if option == PR_GET_SECCOMP:
-        return 0  # SECCOMP_MODE_DISABLED: there are no filters for guests
+        return SECCOMP_MODE_DISABLED if task.seccomp is None else task.seccomp.mode()
+    if option == PR_SET_SECCOMP:
+        if value == SECCOMP_MODE_STRICT:
+            return set_strict(task)
+        if value != SECCOMP_MODE_FILTER:
+            raise SysError(EINVAL)
+        return add_filter(task, 0, number)
     if option == PR_GET_NO_NEW_PRIVS:
         return int(creds.no_new_privs)
     if option == PR_GET_KEEPCAPS:

@@ -109,7 +109,8 @@ class Status(TaskText):
             f"CapBnd:\t{creds.bounding:016x}",
             f"CapAmb:\t{creds.ambient:016x}",
             f"NoNewPrivs:\t{int(creds.no_new_privs)}",
-            "Seccomp:\t0",
+            f"Seccomp:\t{0 if task.seccomp is None else task.seccomp.mode()}",
+            f"Seccomp_filters:\t{filter_count(task)}",
             "Cpus_allowed:\t" + f"{allowed:x}",
             f"Cpus_allowed_list:\t{_cpu_list(allowed)}",
             "Mems_allowed:\t1",
@@ -118,6 +119,12 @@ class Status(TaskText):
             "nonvoluntary_ctxt_switches:\t0",
         ]
         return ("\n".join(lines) + "\n").encode()
+
+
+def filter_count(task: Task) -> int:
+    """Return how many filters of system calls a task has (seccomp(2))."""
+    state = task.seccomp
+    return state.newest.count if state is not None and state.newest is not None else 0
 
 
 def _cpu_list(mask: int) -> str:
