@@ -13,6 +13,8 @@ INSTRUCTION: Final = Struct("<HBBI")  # struct sock_filter: code, jt, jf, k
 MAX_PATH: Final = 32768  # instructions of all filters of a task, with four more for each
 FILTER_COST: Final = 4
 DATA_SIZE: Final = abi.SECCOMP_DATA_SIZE
+KNOWN_MAX: Final = 1024  # calls whose answer is remembered have lower numbers
+ARCH_AT: Final = 4  # in struct seccomp_data, after the call's number; it is always the same
 U32: Final = 0xFFFF_FFFF
 S32_SIGN: Final = 0x8000_0000
 
@@ -60,6 +62,7 @@ class SeccompFilter:
         self.previous = previous
         self.count: int = 1 + (0 if previous is None else previous.count)
         self.cost: int = len(rows) + FILTER_COST + (0 if previous is None else previous.cost)
+        self.looks_closer = False  # the last run read more of a call than its number
         self._codes: list[int] = [row[0] for row in rows]
         self._if_true: list[int] = [row[1] for row in rows]
         self._if_false: list[int] = [row[2] for row in rows]
@@ -122,6 +125,7 @@ class SeccompFilter:
     def run(self, words: list[int]) -> int:
         """Return what the program says of a call: struct seccomp_data in words of 32 bits."""
         a = x = at = 0
+        self.looks_closer = False
         memory = [0] * abi.BPF_MEMWORDS
         while True:
             code, k = self._codes[at], self._operands[at]
@@ -129,6 +133,8 @@ class SeccompFilter:
             kind = code & CLASS
             if code == LD_ABS:
                 a = words[k >> 2]
+                if k > ARCH_AT:
+                    self.looks_closer = True
             elif kind == abi.BPF_JMP:
                 if code == JA:
                     at += k
@@ -198,6 +204,7 @@ class SeccompState:
 
     def __init__(self, newest: SeccompFilter | None) -> None:
         self.newest = newest  # None: strict mode
+        self.always_allowed: set[int] = set()  # whatever the arguments are
 
     def mode(self) -> int:
         """Return the number of the mode."""
@@ -207,13 +214,17 @@ class SeccompState:
         """Return the strictest of what the filters say, the newest one's among equals."""
         result = abi.SECCOMP_RET_ALLOW
         strictness = abi.SECCOMP_RET_ALLOW
+        looks_closer = False
         at = self.newest
         while at is not None:
             said = at.run(words)
+            looks_closer = looks_closer or at.looks_closer
             action = said & abi.SECCOMP_RET_ACTION_FULL
             signed = action - (1 << 32) if action & S32_SIGN else action
             if signed < strictness:
                 strictness = signed
                 result = said
             at = at.previous
+        if result == abi.SECCOMP_RET_ALLOW and not looks_closer and words[0] < KNOWN_MAX:
+            self.always_allowed.add(words[0])
         return result

@@ -132,7 +132,9 @@ CASE(filters_see_the_arguments)
 
 	no_new_privs();
 	OK(put_up(code, LENGTH(code), 0));
+	OK(syscall(SYS_getppid));
 	EXPECT_ERRNO(syscall(SYS_getpriority, 3, 0x500000000, 0), 8);
+	EXPECT_ERRNO(syscall(SYS_getpriority, 3, 0x400000000, 0), 7);
 	EXPECT_ERRNO(syscall(SYS_getpriority, 0x100000003, 0x5ffffffff, 0), 8);
 	OK(syscall(SYS_getppid));
 }
