@@ -208,6 +208,25 @@ def test_a_bad_bundle_is_refused_in_one_line(runtime: Runtime, make: Make, first
     assert descriptors(first.pid) == descriptors(first.pid)
 
 
+def test_what_a_sandbox_cannot_give_is_named(runtime: Runtime, make: Make, tmp_path: Path) -> None:
+    raw = make(FOREVER)
+    pid = create(runtime, raw, "--net-raw")
+    runtime("start", raw.id).check()
+    bundle = make("true")
+    done = runtime("run", "--bundle", str(bundle.path), bundle.id)
+    assert "--net-raw: the sandbox that the container joins allows raw sockets" in done.err
+    mount = {"type": "bind", "source": str(tmp_path), "options": ["rbind"]}
+    bundle.config["mounts"] += [{**mount, "destination": f"/m{n}"} for n in range(250)]
+    bundle.write()
+    done = runtime("--net-raw", "run", "--bundle", str(bundle.path), bundle.id)
+    assert "mounts: too many: a container that joins a sandbox can have 253" in done.err
+    bundle.config["mounts"].pop()
+    bundle.write()
+    assert runtime("--net-raw", "run", "--bundle", str(bundle.path), bundle.id).status == 0
+    runtime("delete", "--force", raw.id).check()
+    os.waitpid(pid, 0)
+
+
 def descriptors(pid: int) -> int:
     return len(os.listdir(f"/proc/{pid}/fd"))
 
