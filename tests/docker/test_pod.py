@@ -15,12 +15,12 @@ TRAPS = "trap 'echo bye; exit 42' TERM; echo up; while :; do sleep 0.05; done"
 class Pair:
     """A server, and containers that have its network."""
 
-    def __init__(self, docker, runtime="runsc"):
+    def __init__(self, docker, runtime="runsc", *flags):
         self.docker = docker
         self.runtime = runtime
         self.first = docker.name()
         words = ["run", "-d", "--runtime", runtime, "--name", self.first, "--hostname", "server"]
-        docker.ok(*words, "busybox", "sh", "-c", SERVER)
+        docker.ok(*words, *flags, "busybox", "sh", "-c", SERVER)
 
     def _words(self, *flags):
         return ["--runtime", self.runtime, "--network", f"container:{self.first}", *flags]
@@ -142,6 +142,17 @@ def test_a_terminal(pair, docker):
     docker.ok(*words, "busybox", "sh", "-c", "tty; read x; echo got $x")
     wait_until(lambda: "/dev/pts/0" in docker.ok("logs", name))
     docker.ok("rm", "-f", name)
+
+
+def test_names_are_resolved(docker):
+    docker.ok("network", "create", "pods")
+    try:
+        pair = Pair(docker, "runsc", "--network", "pods")
+        script = ASK.replace("127.0.0.1", pair.first)
+        assert pair.run(script).check().out == "hello from server\n"
+        docker.ok("rm", "-f", pair.first)
+    finally:
+        docker.ok("network", "rm", "pods")
 
 
 def test_pids_of_another_container(pair, docker):
