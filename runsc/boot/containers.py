@@ -221,9 +221,14 @@ class Containers(ContainerTable):
             left = [launch.root_fd, *(source.host_fd for source in launch.mount_sources)]
             _close([host_fd for host_fd in left if host_fd >= 0] + session.host_fds)
             raise
-        try:
-            if session.has_cgroup:
+        if session.has_cgroup:
+            try:
                 member.make_origin()
+            except BaseException:
+                _close(session.host_fds)
+                member.take_down()
+                raise
+        try:
             member.create(session.host_fds, tty=session.tty)
         except BaseException:
             member.take_down()

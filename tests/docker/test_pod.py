@@ -128,6 +128,12 @@ def test_limits_are_of_each(pair, docker):
     assert docker.pid(pair.first) not in members
 
 
+def test_memory_beyond_the_limit_of_one_ends_that_one(pair, docker):
+    second = pair.detach("tail /dev/zero", "--memory=48m", "--memory-swap=48m")
+    assert docker.ok("wait", second) == "137\n"
+    assert pair.exec("echo alive") == "alive\n"
+
+
 def members_of(pid):
     """Return the processes of the host in the memory cgroup of one, of version 1 or 2."""
     lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
