@@ -5,12 +5,18 @@ what the host cannot know: which guest file a mapping shows, where arguments
 and environment lie, what the program is.
 """
 
+from __future__ import annotations
+
 from itertools import count
+from typing import TYPE_CHECKING
 
 from sentry.kernel.shared_memory import Segment
 from sentry.platform.interface import GuestMemory
 from sentry.vfs.file import File
 from sentry.vfs.mount import VfsPath
+
+if TYPE_CHECKING:
+    from sentry.fs.aio import AioContext
 
 
 class MappedFile:
@@ -37,6 +43,7 @@ class AddressSpace:
         self.mapped_files: dict[tuple[int, int], MappedFile] = {}
         self.executable: VfsPath | None = None
         self.attached: dict[int, Segment] = {}  # shared memory (shmat(2)), by address
+        self.aio: dict[int, AioContext] = {}  # by what io_setup(2) gave; copies have none
         self.arg_start = 0
         self.arg_end = 0
         self.env_start = 0
@@ -45,7 +52,7 @@ class AddressSpace:
         self.auxv = b""
         self.is_dumpable = True
 
-    def copy(self, memory: GuestMemory) -> "AddressSpace":
+    def copy(self, memory: GuestMemory) -> AddressSpace:
         """Return the record for a forked copy that lives in `memory`."""
         new = AddressSpace(memory)
         new.mapped_files = dict(self.mapped_files)

@@ -112,6 +112,9 @@ def leave_memory(task: Task) -> None:
             except SysError as error:
                 task.kernel.log.debug(f"task {task.tid}: clear_child_tid: errno {error.errno}")
     task.mm.users -= 1
+    if task.mm.aio and task.mm.users == 0:
+        for context in task.mm.aio.values():
+            context.close()
     if task.mm.attached and task.mm.users == 0:
         now = task.kernel.clock.realtime_ns() // 1_000_000_000
         detach_all(task.mm.attached, task.ipc.segments, task.group.pid, now)

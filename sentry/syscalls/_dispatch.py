@@ -7,6 +7,7 @@ from sentry.abi.types import Fd, Int, Long, Mode, Off, Pid, Size, Uint, Ulong, U
 from sentry.kernel.task import Task
 from sentry.platform.interface import GuestThread
 from sentry.syscalls import (
+    aio,
     arch,
     attributes,
     clone,
@@ -788,6 +789,26 @@ def _sched_getaffinity(task: Task, t: GuestThread) -> int:
     return sched.sys_sched_getaffinity(task, Pid(s32(t.a0)), Uint(u32(t.a1)), UserPtr(t.a2))
 
 
+def _io_setup(task: Task, t: GuestThread) -> int:
+    return aio.sys_io_setup(task, Uint(u32(t.a0)), UserPtr(t.a1))
+
+
+def _io_destroy(task: Task, t: GuestThread) -> int:
+    return aio.sys_io_destroy(task, Ulong(t.a0))
+
+
+def _io_getevents(task: Task, t: GuestThread) -> int:
+    return aio.sys_io_getevents(task, Ulong(t.a0), Long(s64(t.a1)), Long(s64(t.a2)), UserPtr(t.a3), UserPtr(t.a4))
+
+
+def _io_submit(task: Task, t: GuestThread) -> int:
+    return aio.sys_io_submit(task, Ulong(t.a0), Long(s64(t.a1)), UserPtr(t.a2))
+
+
+def _io_cancel(task: Task, t: GuestThread) -> int:
+    return aio.sys_io_cancel(task, Ulong(t.a0), UserPtr(t.a1), UserPtr(t.a2))
+
+
 def _epoll_create(task: Task, t: GuestThread) -> int:
     return epoll.sys_epoll_create(task, Int(s32(t.a0)))
 
@@ -1164,6 +1185,10 @@ def _statx(task: Task, t: GuestThread) -> int:
     return stat.sys_statx(task, Fd(s32(t.a0)), UserPtr(t.a1), Int(s32(t.a2)), Uint(u32(t.a3)), UserPtr(t.a4))
 
 
+def _io_pgetevents(task: Task, t: GuestThread) -> int:
+    return aio.sys_io_pgetevents(task, Ulong(t.a0), Long(s64(t.a1)), Long(s64(t.a2)), UserPtr(t.a3), UserPtr(t.a4), UserPtr(t.a5))
+
+
 def _pidfd_send_signal(task: Task, t: GuestThread) -> int:
     return pidfd.sys_pidfd_send_signal(task, Fd(s32(t.a0)), Int(s32(t.a1)), UserPtr(t.a2), Uint(u32(t.a3)))
 
@@ -1396,6 +1421,11 @@ HANDLERS: Final[dict[int, Handler]] = {
     202: _futex,
     203: _sched_setaffinity,
     204: _sched_getaffinity,
+    206: _io_setup,
+    207: _io_destroy,
+    208: _io_getevents,
+    209: _io_submit,
+    210: _io_cancel,
     213: _epoll_create,
     217: _getdents64,
     218: _set_tid_address,
@@ -1490,6 +1520,7 @@ HANDLERS: Final[dict[int, Handler]] = {
     327: _preadv2,
     328: _pwritev2,
     332: _statx,
+    333: _io_pgetevents,
     424: _pidfd_send_signal,
     430: _fsopen,
     434: _pidfd_open,

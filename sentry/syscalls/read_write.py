@@ -86,7 +86,7 @@ def sys_pwrite64(task: Task, fd: Fd, buf: UserPtr, count: Size, offset: Off) -> 
         raise SysError(EBADF)
     if count > MAX_RW_COUNT or buf >= TASK_SIZE:
         count = _checked_count(buf, count)
-    return _pwrite_from(task, fd, file, BufferSource(task.memory, buf, count), offset)
+    return pwrite_from(task, fd, file, BufferSource(task.memory, buf, count), offset)
 
 
 def sys_readv(task: Task, fd: Fd, iov: UserPtr, count: Long) -> int:
@@ -230,10 +230,11 @@ def _pwritev(task: Task, fd: Fd, iov: UserPtr, count: int, offset: int) -> int:
     if not file.can_write():
         raise SysError(EBADF)
     segments = read_iovec(task.memory, iov, count)
-    return _pwrite_from(task, fd, file, gather(task.memory, segments), offset)
+    return pwrite_from(task, fd, file, gather(task.memory, segments), offset)
 
 
-def _pwrite_from(task: Task, fd: int, file: File, source: Source, offset: int) -> int:
+def pwrite_from(task: Task, fd: int, file: File, source: Source, offset: int) -> int:
+    """Write `source` at an offset as pwrite(2) does."""
     limit = task.group.limits.soft[RLIMIT_FSIZE]
     if not task.creds.effective & _FSETID and file.inode is not None:
         drop_set_ids(task.creds, file.inode)

@@ -15,6 +15,7 @@ NOTES: Final[dict[str, str]] = {
     "fsopen": "not there; EPERM for who has no privilege, as on Linux",
     "getrusage": "threads are not told apart; faults and switches are not counted",
     "inotify_add_watch": "what others change on the host, behind the container's back, is not seen",
+    "io_submit": "everything but IOCB_CMD_POLL is done while it is submitted",
     "ioprio_set": "taken, without effect",
     "membarrier": "global and private expedited only",
     "memfd_create": "no huge pages",

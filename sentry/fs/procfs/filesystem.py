@@ -31,6 +31,7 @@ SYSCTL_TEXTS: Final = {
     b"kernel/tainted": b"0\n",
     b"fs/file-nr": b"0\t0\t9223372036854775807\n",
     b"fs/nr_open": b"1048576\n",
+    b"fs/aio-max-nr": b"65536\n",
     b"fs/file-max": b"9223372036854775807\n",
     b"kernel/random/entropy_avail": b"256\n",
     b"kernel/random/poolsize": b"256\n",
