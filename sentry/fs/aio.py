@@ -14,7 +14,7 @@ from sentry.vfs.file import POLLERR, POLLHUP, POLLIN, File
 from sentry.waitqueue import Waiter, WaitQueue
 
 AIO_MAX_NR: Final = 65536  # requests of all contexts
-LEAST_ROOM: Final = 256
+LEAST_ROOM: Final = 8
 
 
 class AioUse:
@@ -55,6 +55,7 @@ class AioContext:
         self.room = max(2 * requests, LEAST_ROOM)
         self.events: deque[bytes] = deque()
         self.polls: dict[PollRequest, bool] = {}  # a set, in their order
+        self.last_result = 0
         self.queue = WaitQueue()
         self._unused: list[File] = []  # of requests that are done
         USE.requests += requests
@@ -65,6 +66,7 @@ class AioContext:
 
     def complete(self, data: int, address: int, result: int, notice: EventFile | None) -> None:
         """Note the result of a request."""
+        self.last_result = result
         self.events.append(IO_EVENT.pack(data, address, result, 0))
         if notice is not None:
             notice.signal(1)

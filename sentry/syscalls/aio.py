@@ -20,7 +20,7 @@ from sentry.abi.types import NULL, Long, Uint, Ulong, UserPtr
 from sentry.errors import SysError
 from sentry.fs.aio import AIO_MAX_NR, USE, AioContext
 from sentry.fs.eventfd import EventFile
-from sentry.kernel.blocking import BLOCKED, wait, wait_for_file
+from sentry.kernel.blocking import BLOCKED, sleep, wait, wait_for_file
 from sentry.kernel.call import CallData
 from sentry.kernel.signal_wait import begin_with_mask, end_with_mask
 from sentry.kernel.task import Task
@@ -49,6 +49,8 @@ MOST_REQUESTS: Final = 0x1000_0000 // 64  # events of twice as many
 READS: Final = (abi.IOCB_CMD_PREAD, abi.IOCB_CMD_PREADV)
 WRITES: Final = (abi.IOCB_CMD_PWRITE, abi.IOCB_CMD_PWRITEV)
 SYNCS: Final = (abi.IOCB_CMD_FSYNC, abi.IOCB_CMD_FDSYNC)
+BREATH: Final = 1 << 22  # bytes; after so many others have their turn
+REQUEST_COST: Final = 1 << 16  # bytes that could be moved instead of making one more request
 RWF_KNOWN: Final = RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND
 _SIGSET: Final = Struct("<QQ")  # struct __aio_sigset
 
@@ -127,7 +129,12 @@ def sys_io_submit(task: Task, number: Ulong, count: Long, pointers: UserPtr) -> 
     state = task.call.data
     if not isinstance(state, Submitting):
         state = task.call.data = Submitting()
+    cost = 0
     while state.count < count:
+        if cost >= BREATH:
+            if task.has_signal:
+                break
+            return sleep(task, 1)
         try:
             address = read_u64(task.memory, pointers + 8 * state.count)
             if _submit(task, context, address) == BLOCKED:
@@ -138,6 +145,7 @@ def sys_io_submit(task: Task, number: Ulong, count: Long, pointers: UserPtr) -> 
             raise
         state.count += 1
         task.call.done = 0
+        cost += REQUEST_COST + max(context.last_result, 0)
     return state.count
 
 

@@ -170,6 +170,26 @@ CASE(requests_after_a_wrong_one_are_not_made)
 	EXPECT_EQ(lseek(fd, 0, SEEK_END), 1);
 }
 
+CASE(many_requests)
+{
+	static char buffer[1 << 20];
+	struct iocb requests[100], *all[100];
+	struct io_event events[100];
+	int fd = OK(open("file", O_RDWR | O_CREAT, 0600));
+	aio_context_t context = 0;
+
+	OK(setup(100, &context));
+	OK(ftruncate(fd, sizeof(buffer)));
+	for (int i = 0; i < 100; i++) {
+		requests[i] = request(IOCB_CMD_PREAD, fd, buffer, sizeof(buffer), 0);
+		all[i] = &requests[i];
+	}
+	EXPECT_EQ(submit(context, 100, all), 100);
+	EXPECT_EQ(take(context, 100, 100, events, 10000), 100);
+	for (int i = 0; i < 100; i++)
+		EXPECT_EQ(events[i].res, sizeof(buffer));
+}
+
 CASE(counters_are_told)
 {
 	int fd = OK(open("file", O_RDWR | O_CREAT, 0600));
