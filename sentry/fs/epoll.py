@@ -120,6 +120,18 @@ class EpollFile(File):
             raise SysError(ENOENT)
         self.forget(item)
 
+    def target(self, fd: int, place: int) -> File:
+        """Return the file that was added as `fd`, of several the one at `place`; SysError(ENOENT).
+
+        The number may have become another file's since then.
+        """
+        for item in self._items.values():
+            if item.fd == fd:
+                if place == 0:
+                    return item.file
+                place -= 1
+        raise SysError(ENOENT)
+
     def collect(self, limit: int) -> list[tuple[EpollItem, int]]:
         """Return at most `limit` items that have events, and the events.
 

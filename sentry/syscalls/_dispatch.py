@@ -11,6 +11,7 @@ from sentry.syscalls import (
     arch,
     attributes,
     clone,
+    compare,
     copy,
     dirs,
     epoll,
@@ -1129,6 +1130,10 @@ def _process_vm_writev(task: Task, t: GuestThread) -> int:
     return process_memory.sys_process_vm_writev(task, Pid(s32(t.a0)), UserPtr(t.a1), Ulong(t.a2), UserPtr(t.a3), Ulong(t.a4), Ulong(t.a5))
 
 
+def _kcmp(task: Task, t: GuestThread) -> int:
+    return compare.sys_kcmp(task, Pid(s32(t.a0)), Pid(s32(t.a1)), Int(s32(t.a2)), Ulong(t.a3), Ulong(t.a4))
+
+
 def _sched_setattr(task: Task, t: GuestThread) -> int:
     return sched.sys_sched_setattr(task, Pid(s32(t.a0)), UserPtr(t.a1), Uint(u32(t.a2)))
 
@@ -1506,6 +1511,7 @@ HANDLERS: Final[dict[int, Handler]] = {
     309: _getcpu,
     310: _process_vm_readv,
     311: _process_vm_writev,
+    312: _kcmp,
     314: _sched_setattr,
     315: _sched_getattr,
     316: _renameat2,
