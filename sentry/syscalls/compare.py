@@ -1,6 +1,5 @@
 """kcmp(2): whether two tasks share something."""
 
-from os import urandom
 from struct import Struct
 from typing import Final
 
@@ -10,6 +9,7 @@ from sentry.errors import SysError
 from sentry.fs.epoll import EpollFile
 from sentry.kernel.access import may_access
 from sentry.kernel.task import Task
+from sentry.platform.hostinfo import random_bytes
 from sentry.vfs.file import File
 
 KCMP_FILE: Final = 0
@@ -24,8 +24,8 @@ U64: Final = (1 << 64) - 1
 _SLOT: Final = Struct("<III")  # struct kcmp_epoll_slot
 
 # The order of two objects must not tell where they lie.
-_MASK: Final = int.from_bytes(urandom(8), "little")
-_FACTOR: Final = int.from_bytes(urandom(8), "little") | 1
+_MASK: Final = int.from_bytes(random_bytes(8), "little")
+_FACTOR: Final = int.from_bytes(random_bytes(8), "little") | 1
 
 
 def sys_kcmp(
