@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from sentry.abi.errno import EFAULT, ENAMETOOLONG
 from sentry.errors import SysError
+from sentry.fs.ipc_namespace import IpcNamespace
 from sentry.kernel.address_space import AddressSpace
 from sentry.kernel.blocking import BLOCKED
 from sentry.kernel.fdtable import FdTable
@@ -190,6 +191,7 @@ class FakeTask(Task):
         pids.tasks[pid] = self
         pids.groups[pid] = group
         self.fds = FdTable(1024)
+        self.ipc = IpcNamespace()
         self.creds.effective = self.creds.permitted = (1 << 41) - 1
 
     def advance(self, ns: int) -> None:

@@ -27,6 +27,7 @@ from runsc.version import SPEC_VERSION
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from config.jsontext import Json
+    from runsc.sandbox.foreground import SignalPipe
 
 
 class Options:
@@ -49,6 +50,7 @@ class Creation:
         self.spec = spec
         self.process: launch.SandboxProcess | None = None
         self.console: Console | None = None
+        self.arrived: SignalPipe | None = None  # of who stays in front of the container
 
     def undo(self) -> None:
         """Kill and remove everything that was made."""
@@ -170,6 +172,10 @@ def _create(config: Config, creation: Creation, bundle: str, options: Options) -
     run_hooks("prestart", spec.hooks.prestart, state)
     run_hooks("createRuntime", spec.hooks.create_runtime, state)
     run_hooks("createContainer", spec.hooks.create_container, state)
+    if options.foreground:
+        from runsc.sandbox.foreground import catch_signals
+
+        creation.arrived = catch_signals(creation.console)
     creation.process.proceed()
     creation.process.wait_until_created()
     container.phase = CREATED

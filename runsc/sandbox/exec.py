@@ -20,7 +20,7 @@ from runsc.sandbox import attributes, signals
 from runsc.sandbox.cgroup import Cgroup
 from runsc.sandbox.client import Connection
 from runsc.sandbox.console import Console, take_as_controlling
-from runsc.sandbox.foreground import SignalPipe, attend
+from runsc.sandbox.foreground import SignalPipe, attend, catch_signals
 from runsc.sandbox.launch import close_others, exit_status, null_stdio, preserved_fds
 from runsc.sandbox.procfs import read_file
 from runsc.sandbox.stand_in import KILLED, enter_pid_namespace, serve
@@ -211,7 +211,8 @@ def _fork_stand_in(
         posix.close(told_read)
     if options.detach:
         return 0
-    attend(host_pid, None if options.console_socket else console, _Kill(host_pid).forward)
+    mine = None if options.console_socket else console
+    attend(host_pid, mine, catch_signals(mine), _Kill(host_pid).forward)
     return exit_status(posix.waitpid(host_pid, 0)[1])
 
 

@@ -29,12 +29,24 @@ class SignalPipe:
             return []
 
 
-def attend(host_pid: int, console: Console | None, forward: "Callable[[int], None]") -> None:
-    """Forward signals to, and copy the terminal of, a child until it ends."""
+def catch_signals(console: Console | None) -> SignalPipe:
+    """Have signals wait for `attend`, from before the child's program may run.
+
+    Processes that are forked later catch them as well, until they execute something.
+    """
     forwarded = signals.FORWARDED
     if console is not None:
         forwarded = tuple(number for number in forwarded if number != signals.SIGWINCH)
-    arrived = SignalPipe(forwarded)
+    return SignalPipe(forwarded)
+
+
+def attend(
+    host_pid: int,
+    console: Console | None,
+    arrived: SignalPipe,
+    forward: "Callable[[int], None]",
+) -> None:
+    """Forward signals to, and copy the terminal of, a child until it ends."""
     pid_fd = posix.pidfd_open(host_pid)
     poller = select.poll()
     poller.register(pid_fd, select.POLLIN)

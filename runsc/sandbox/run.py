@@ -84,7 +84,9 @@ def _run(creation: Creation, options: RunOptions) -> int:
         process.close()
         return 0
     try:
-        attend(process.host_pid, creation.console, _Forwarder(container).forward)
+        assert creation.arrived is not None
+        forward = _Forwarder(container).forward
+        attend(process.host_pid, creation.console, creation.arrived, forward)
         return process.wait()
     finally:
         process.kill()

@@ -76,7 +76,7 @@ def test_kill(docker):
 
 
 def test_wait_and_inspect(docker):
-    name = docker.detach("--", "sh", "-c", "sleep 0.3; exit 9")
+    name = docker.detach("--", "sh", "-c", "sleep 2; exit 9")
     assert docker.inspect(name, ".State.Status") == "running"
     pid = docker.pid(name)
     assert Path(f"/proc/{pid}").exists()
