@@ -27,6 +27,9 @@ static int is_idle;         // it is about to be in the epoll
 static int event_is_due;    // set by the helper, cleared by the kernel's thread
 static long asked_ns;       // when the kernel's thread asked the epoll last
 static long timer_ns;       // when the timer is due; 0: never
+static long resumed_ns;     // when it waited for a thread last that it had just resumed
+static int has_resumed;     // it has just resumed one
+static int expects_stop;    // one runs that was resumed and stops often
 
 #define MAX_EVENTS 64
 static struct epoll_event due_events[MAX_EVENTS];
@@ -37,6 +40,8 @@ static int due_count = -1;  // -1: not asked yet
 
 // The epoll is not asked more often than this, however fast the stops are.
 #define ASK_NS 100000
+// Stops that follow each other as fast as this are frequent.
+#define FREQUENT_NS 200000
 // The helper looks this often at when it was asked, while guests run.
 #define PATROL_NS 1000000
 // After as many looks at an idle kernel it sleeps until a guest runs.
@@ -59,6 +64,14 @@ static long now_ns(void)
 
 static void set_waiting(int waiting) { STORE(is_waiting, waiting); }
 
+// A thread runs again, or one has stopped.
+static void note_resumed(int resumed)
+{
+    has_resumed = resumed;
+    if (!resumed)
+        STORE(expects_stop, 0);
+}
+
 static int is_timer_near(long now)
 {
     long due = LOAD(timer_ns);
@@ -71,8 +84,14 @@ static void wake_helper(long now)
         STORE(helper_sleeps, 0);
         futex(&helper_sleeps, FUTEX_WAKE_PRIVATE, 1, NULL);
     }
-    // A guest's short sleep ends in time, whatever its other threads compute.
-    if (is_timer_near(now) && !LOAD(helper_watches) && !LOAD(helper_hurries)) {
+    if (has_resumed) {
+        has_resumed = 0;
+        STORE(expects_stop, now - resumed_ns < FREQUENT_NS);
+        resumed_ns = now;
+    }
+    // A guest's short sleep ends in time, whatever its other threads compute.  While another
+    // stop is sure to come soon, the epoll is asked often enough.
+    if (!expects_stop && is_timer_near(now) && !LOAD(helper_watches) && !LOAD(helper_hurries)) {
         STORE(helper_hurries, 1);
         futex(&helper_hurries, FUTEX_WAKE_PRIVATE, 1, NULL);
     }
@@ -150,7 +169,7 @@ static void patrol(void)
 {
     // Who saw it watch, a moment ago, did not wake it for a timer.
     int idle = 0;
-    if (!LOAD(is_idle) && is_timer_near(now_ns()))
+    if (!LOAD(is_idle) && !LOAD(expects_stop) && is_timer_near(now_ns()))
         return;
     while (!LOAD(helper_quits)) {
         pause_patrol(&helper_hurries, PATROL_NS);
@@ -271,7 +290,8 @@ static int start_events(void)
     kernel_tid = (pid_t)syscall(SYS_gettid);
     is_waiting = is_idle = event_is_due = 0;
     helper_sleeps = helper_hurries = helper_watches = helper_quits = helper_runs = 0;
-    timer_ns = 0;
+    timer_ns = resumed_ns = 0;
+    has_resumed = expects_stop = 0;
     due_count = -1;
     watched_epoll = epoll_create1(EPOLL_CLOEXEC);
     helper_epoll = epoll_create1(EPOLL_CLOEXEC);

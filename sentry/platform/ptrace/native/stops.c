@@ -81,6 +81,7 @@ static size_t queued_count, queued_room;
 static int host_event_is_due(void);
 static int wait_idle(void);
 static void set_waiting(int waiting);
+static void note_resumed(int resumed);
 
 #define STOP_OF(status) ((status) >> 8)
 #define STOP_SECCOMP (SIGTRAP | (PTRACE_EVENT_SECCOMP << 8))
@@ -233,8 +234,10 @@ void pt_resume(int tid, int action, long result)
 // whether any guest thread runs once that is done.
 int pt_wait(int tid, int action, long result, int running)
 {
-    if (tid)
+    if (tid) {
         pt_resume(tid, action, result);
+        note_resumed(1);
+    }
     for (;;) {
         int status, kind;
         pid_t pid;
@@ -263,6 +266,7 @@ int pt_wait(int tid, int action, long result, int running)
         kind = decode_event(pid, status);
         if (kind != STOP_NONE) {
             current_stop.kind = kind;
+            note_resumed(0);
             return kind;
         }
     }
