@@ -63,6 +63,10 @@ class NetworkProtocol(FrameHandler):
     def send(self, route: Route, packet: OutPacket) -> bool:
         """Send a packet, in fragments if need be; as `Stack.send`."""
 
+    def takes_joined(self) -> bool:
+        """Return whether several datagrams may come in one packet with `gso_size`."""
+        return True
+
     @abstractmethod
     def send_unreachable(self, packet: InPacket) -> None:
         """Answer a packet whose port nobody has: ICMP port unreachable, rate-limited."""

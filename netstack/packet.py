@@ -1,8 +1,8 @@
 """Packets on their way through the stack.
 
-Payloads are `bytes`; headers are parsed by offset and never copied.  A packet
-may be larger than the MTU when a link does segmentation (GSO on sending, GRO
-on receiving); `gso_size` is then the size of the segments it stands for.
+Payloads are `bytes`, or views of what TCP keeps anyway; headers are parsed by offset and
+never copied.  A packet may be larger than the MTU when a link does segmentation (GSO on
+sending, GRO on receiving); `gso_size` is then the size of the segments it stands for.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ from mypy_extensions import mypyc_attr
 if TYPE_CHECKING:
     from netstack.filter.passage import Passage
     from netstack.interface import Interface
+
+Payload = bytes | memoryview
+"""What a packet carries; a view only of packets with `gso_size`."""
 
 # ethernet(7) protocol numbers (IANA "ETHER TYPES").
 ETHERTYPE_IPV4: Final = 0x0800
@@ -88,12 +91,12 @@ class OutPacket:
     layer fills it in, or leaves it to the link.
     """
 
-    def __init__(self, protocol: int, header: bytes, payload: bytes) -> None:
+    def __init__(self, protocol: int, header: bytes, payload: Payload) -> None:
         self.protocol = protocol
         self.header = header
         self.payload = payload
         self.checksum_offset = -1  # of the checksum field in `header`; -1: it has none
-        self.gso_size = 0  # payload bytes of each segment when there are several; TCP only
+        self.gso_size = 0  # payload bytes of each segment when there are several; TCP, or UDP
         self.ttl = 0  # 0: the default
         self.tos = 0
         self.dont_fragment = False  # fails rather than being fragmented
@@ -113,7 +116,7 @@ class OutPacket:
 class OutFrame:
     """A frame for a link: everything before the payload, and the payload, not joined."""
 
-    def __init__(self, ethertype: int, header: bytes, payload: bytes) -> None:
+    def __init__(self, ethertype: int, header: bytes, payload: Payload) -> None:
         self.ethertype = ethertype
         self.header = header  # link header (if the link has one), network and transport headers
         self.payload = payload
@@ -122,6 +125,7 @@ class OutFrame:
         self.checksum_offset = 0
         self.gso_size = 0
         self.is_ipv6 = False
+        self.is_udp = False  # what `gso_size` tells apart are datagrams
         self.passage: Passage | None = None  # what rules know of the packet
 
     def size(self) -> int:

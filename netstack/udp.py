@@ -12,6 +12,7 @@ from netstack.packet import CHECKSUM_GOOD, InPacket, OutPacket
 from netstack.ports import ANY_IPV4, ANY_IPV6, Binding
 from netstack.stack import Stack
 from netstack.transport import IcmpError, Transport
+from netstack.udp_burst import Burst, burst_limit
 from netstack.wire import udp
 from netstack.wire.checksum import checksum, pseudo_header
 
@@ -36,6 +37,7 @@ class UdpEndpoint(DatagramEndpoint):
         self.corked = False  # UDP_CORK
         self.segment_size = 0  # UDP_SEGMENT
         self.joins_segments = False  # UDP_GRO
+        self._burst: Burst | None = None
         self._pending: list[bytes] = []
         self._pending_size = 0
         self._pending_target: Address | None = None
@@ -104,9 +106,17 @@ class UdpEndpoint(DatagramEndpoint):
     # Sending.
 
     def send(
-        self, payload: bytes, address: Address | None = None, options: SendOptions | None = None
+        self,
+        payload: bytes,
+        address: Address | None = None,
+        options: SendOptions | None = None,
+        *,
+        may_wait: bool = False,
     ) -> int | None:
         """Send a datagram; return its size, or None: would block.
+
+        `may_wait`: there will be more, and `end_burst` is called soon in any case, before
+        anything else is done with the endpoint.
 
         NetError: what is pending, MESSAGE_TOO_LONG, NOT_CONNECTED, ACCESS (broadcast without
         SO_BROADCAST), NETWORK_UNREACHABLE and other errors of `Stack.find_route`.
@@ -114,12 +124,82 @@ class UdpEndpoint(DatagramEndpoint):
         if self.binding is None:
             self.transport.bind(self, 0, 0)  # whatever comes of it, as inet_autobind
         self.check_can_send()
+        if may_wait and options is None and not (self._pending or self.corked):
+            target = self.target_of(address)
+            if self._joins_burst(payload, target):
+                return len(payload)
+        if self._burst is not None and not self.end_burst():
+            return None
         if self._pending or self.corked or (options is not None and options.more):
             return self._cork(payload, address, options)
         target = self.target_of(address)
         if len(payload) > udp.MAX_PAYLOAD:
             raise NetError(MESSAGE_TOO_LONG)
         return self._send_segments(payload, target, options)
+
+    def _joins_burst(self, payload: bytes, target: Address) -> bool:
+        """Keep a datagram for one packet with others, if that can be."""
+        burst = self._burst
+        if burst is not None and not burst.takes(payload, target):
+            if not self.end_burst():
+                return False
+            burst = None
+        if burst is None:
+            if self.segment_size or self.no_checksum or self.ipv4_options or not target.port:
+                return False
+            route = self.route_to(target, None)
+            limit = burst_limit(route, len(payload))
+            if not limit or not self.stack.networks[route.version].takes_joined():
+                return False
+            burst = Burst(target, len(payload), limit)
+            self._burst = burst
+        burst.add(payload)
+        if burst.is_full:
+            self.end_burst()
+        return True
+
+    def burst_size(self) -> int:
+        """Return how many datagrams wait for more of their kind."""
+        return 0 if self._burst is None else len(self._burst.payloads)
+
+    def end_burst(self) -> bool:
+        """Send the datagrams that wait; False: no room, and they go when there is some."""
+        burst = self._burst
+        if burst is None:
+            return True
+        try:
+            done = self._send_burst(burst)
+        except NetError as error:
+            # They were sent as far as the user knows: the next operation tells.
+            self._burst = None
+            self.set_error(error.code)
+            return True
+        if not done:
+            return False
+        self._burst = None
+        return True
+
+    def _send_burst(self, burst: Burst) -> bool:
+        binding = self.binding
+        if binding is None or self.is_closed:
+            return True
+        if len(burst.payloads) == 1:
+            return self._send_now(burst.payloads[0], burst.target, None) is not None
+        route = self.route_to(burst.target, None)
+        header = udp.build(binding.port, burst.target.port, burst.total)
+        packet = OutPacket(PROTOCOL, header, b"".join(burst.payloads))
+        packet.checksum_offset = udp.CHECKSUM_OFFSET
+        packet.gso_size = burst.size
+        self.prepare(packet, route, None)
+        if not self.dispatch(route, packet):
+            return False
+        self.transport.counters_of(route.version).OutDatagrams += len(burst.payloads)
+        return True
+
+    def on_room(self) -> None:
+        self._has_room = True
+        if self.end_burst():
+            super().on_room()
 
     def _send_segments(
         self, payload: bytes, target: Address, options: SendOptions | None
@@ -229,6 +309,7 @@ class UdpEndpoint(DatagramEndpoint):
 
     def close(self) -> None:
         if not self.is_closed:
+            self.end_burst()
             self.transport.unlink_flow(self)
             self.transport.unbind(self)
             self.release()

@@ -40,6 +40,7 @@ class Loop:
         self._platform = kernel.platform
         self._tracer = tracer
         self._timer_ns = 0
+        self._deferral = kernel.deferral
 
     def run(self) -> int:
         """Run until init has ended; return its status as wait(2) reports it."""
@@ -51,6 +52,8 @@ class Loop:
                 if kernel.has_finished():
                     return kernel.exit_status
             self._set_timer()
+            if self._deferral.waits and not platform.running_count():
+                self._push()  # nobody is about to make a call
             kind = platform.wait()
             if kind == STOP_HOST_EVENT:
                 self._on_host_event()
@@ -89,6 +92,14 @@ class Loop:
             kernel.timers.run_due(now_ns)
         except Exception:  # noqa: BLE001  as above
             kernel.log.warning("a bug in a timer:\n" + describe_exception())
+        if self._deferral.waits and self._deferral.is_late(now_ns):
+            self._push()
+
+    def _push(self) -> None:
+        try:
+            self._deferral.push()
+        except Exception:  # noqa: BLE001  as above
+            self._kernel.log.warning("a bug in output:\n" + describe_exception())
 
     def _on_stop(self, task: Task, kind: int) -> None:
         try:
@@ -127,6 +138,7 @@ class Loop:
             return
         number = task.thread.number
         task.call.begin(number)
+        self._deferral.on_call(task, number, task.thread.a0)
         if self._tracer is not None:
             self._tracer.begin(task.tid, task.comm, task.thread, self._kernel.clock.monotonic_ns())
         if task.hold & HOLD_FREEZE:
@@ -138,6 +150,7 @@ class Loop:
         self._kernel.current = task
         result = invoke(task, number)
         if result == BLOCKED:
+            self._deferral.on_sleep()
             if task.has_signal and task.state == TASK_BLOCKED:
                 task.wake(0)
             return

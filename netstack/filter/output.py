@@ -30,7 +30,7 @@ def send4(
     # Rules read and rewrite checksums: only segments to be cut are left to the link.
     by_link = packet.gso_size != 0
     header = transport_header(packet, route.source, route.destination, by_link=by_link)
-    passage, rest = outgoing(head + header, packet.payload, len(head))
+    passage, rest = outgoing(head + header, bytes(packet.payload), len(head))
     passage.is_partial = by_link
     passage.mark = packet.mark
     passage.user = packet.user
@@ -66,7 +66,7 @@ def send6(
     network: Ipv6, rules: PacketFilter, route: Route, header: bytes, packet: OutPacket, at: int
 ) -> bool:
     """Send a packet with all headers, of which the transport's is at `at`; as `Ipv6.send`."""
-    passage, rest = outgoing(header, packet.payload, at)
+    passage, rest = outgoing(header, bytes(packet.payload), at)
     passage.is_partial = packet.gso_size != 0
     passage.mark = packet.mark
     passage.user = packet.user

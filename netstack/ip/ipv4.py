@@ -188,7 +188,11 @@ class Ipv4(NetworkProtocol):
             self.counters.FragFails += 1
             raise NetError(MESSAGE_TOO_LONG)
         by_link = packet.checksum_offset >= 0 and not must_split and leaves_checksum(route, packet)
-        ident = 0 if packet.dont_fragment else self.next_identification(route, packet.protocol)
+        ident = 0
+        if not packet.dont_fragment:
+            size = packet.gso_size
+            count = (len(packet.payload) + size - 1) // size if size else 1
+            ident = self.next_identification(route, packet.protocol, count)
         ttl = packet.ttl or (1 if route.kind == MULTICAST else self.stack.settings.ip_default_ttl)
         head = wire.build(
             route.source,
@@ -211,14 +215,21 @@ class Ipv4(NetworkProtocol):
             frame.checksum_start = len(head)
             frame.checksum_offset = packet.checksum_offset
             frame.gso_size = packet.gso_size
+            frame.is_udp = packet.protocol == wire.UDP
         return self.emit(route, frame, packet)
 
-    def next_identification(self, route: Route, protocol: int) -> int:
-        """Return an identification that the flow has not used lately (RFC 6864, 4.1)."""
+    def takes_joined(self) -> bool:
+        return self.filter is None  # rules are about single datagrams
+
+    def next_identification(self, route: Route, protocol: int, count: int = 1) -> int:
+        """Return the first of `count` identifications not used lately by the flow (RFC 6864, 4.1).
+
+        They follow each other.
+        """
         key = (self._id_secret, route.source, route.destination, protocol)
         bucket = hash(key) % ID_BUCKETS
         ident = (self._identifications[bucket] + 1) & 0xFFFF
-        self._identifications[bucket] = ident
+        self._identifications[bucket] = (ident + count - 1) & 0xFFFF
         return ident
 
     def emit(self, route: Route, frame: OutFrame, packet: OutPacket | None) -> bool:

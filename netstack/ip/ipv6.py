@@ -27,7 +27,7 @@ from netstack.route import (
     Route,
     RouteEntry,
 )
-from netstack.wire import icmp6
+from netstack.wire import icmp6, udp
 from netstack.wire.address6 import (
     ALL_NODES,
     ALL_NODES_OF_INTERFACE,
@@ -351,12 +351,13 @@ class Ipv6(NetworkProtocol):
                 self.counters.FragFails += 1
                 raise NetError(MESSAGE_TOO_LONG)
             header = self._headers(route, packet, ttl, b"", by_link=False)
-            return self.send_fragments(route, header, packet.payload, packet)
+            return self.send_fragments(route, header, bytes(packet.payload), packet)
         by_link = packet.checksum_offset >= 0 and leaves_checksum(route, packet)
         header = self._headers(route, packet, ttl, hop_by_hop, by_link=by_link)
         frame = OutFrame(ETHERTYPE_IPV6, header, packet.payload)
         frame.is_ipv6 = True
         frame.gso_size = packet.gso_size
+        frame.is_udp = packet.protocol == udp.PROTOCOL
         if by_link:
             frame.checksum_start = len(header) - len(packet.header)
             frame.checksum_offset = packet.checksum_offset

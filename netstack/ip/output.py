@@ -29,4 +29,4 @@ def transport_header(
         return replace(header, at, total)
     total = checksum(header, total)  # headers have an even length
     # A UDP checksum of zero means "none"; 65535 is the same number (RFC 768).
-    return replace(header, at, finish(checksum(packet.payload, total)) or 0xFFFF)
+    return replace(header, at, finish(checksum(bytes(packet.payload), total)) or 0xFFFF)

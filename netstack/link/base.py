@@ -28,6 +28,7 @@ class Link(ABC):
         self.sends_checksums = False  # takes frames with `checksum_start`
         self.finishes_checksums = False  # of single frames, itself: better not to leave them to it
         self.gso_max = 0  # largest frame it takes with `gso_size`; 0: none
+        self.joins_datagrams = False  # takes frames of several UDP datagrams, too
 
     @abstractmethod
     def send(self, frame: OutFrame) -> bool:

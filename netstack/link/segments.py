@@ -1,4 +1,4 @@
-"""Segmentation offload in software: a frame that stands for several TCP segments, taken apart.
+"""Segmentation offload in software: a frame of several TCP segments or datagrams, taken apart.
 
 For links below which nobody does it (RFC 9293, 3.7; as skb_gso_segment() of Linux).
 """
@@ -21,6 +21,9 @@ IPV4_CHECKSUM: Final = 10
 IPV6_LENGTH: Final = 4
 IPV6_HEADER: Final = 40
 TCP: Final = 6
+UDP: Final = 17
+UDP_LENGTH: Final = 4  # offset of the length in a UDP header
+UDP_CHECKSUM: Final = 6
 
 
 def segments(frame: OutFrame, network: int) -> list[OutFrame]:
@@ -32,9 +35,13 @@ def segments(frame: OutFrame, network: int) -> list[OutFrame]:
     size = frame.gso_size
     count = (len(frame.payload) + size - 1) // size
     for number in range(count):
-        payload = frame.payload[number * size : (number + 1) * size]
+        payload = bytes(frame.payload[number * size : (number + 1) * size])
         header = bytearray(frame.header)
-        _set_transport(header, frame, number, is_last=number == count - 1)
+        if frame.is_udp:
+            at = frame.checksum_start
+            _put(header, at + UDP_LENGTH, len(header) - at + len(payload))
+        else:
+            _set_transport(header, frame, number, is_last=number == count - 1)
         length = len(header) - network + len(payload)
         if frame.is_ipv6:
             _put(header, network + IPV6_LENGTH, length - IPV6_HEADER)
@@ -75,7 +82,9 @@ def _set_checksum(header: bytearray, frame: OutFrame, network: int, payload: byt
         addresses = bytes(header[network + 8 : network + 40])
     else:
         addresses = bytes(header[network + 12 : network + 20])
-    total = sums.checksum(addresses, TCP + len(header) - at + len(payload))
-    _put(header, at + CHECKSUM, 0)
+    protocol, offset = (UDP, UDP_CHECKSUM) if frame.is_udp else (TCP, CHECKSUM)
+    total = sums.checksum(addresses, protocol + len(header) - at + len(payload))
+    _put(header, at + offset, 0)
     total = sums.checksum(payload, sums.checksum(bytes(header[at:]), total))
-    _put(header, at + CHECKSUM, sums.finish(total))
+    # 0 would be "no checksum" for UDP (RFC 768), and means the same as 0xFFFF for others.
+    _put(header, at + offset, sums.finish(total) or 0xFFFF)

@@ -4,9 +4,10 @@ from typing import Final
 
 from netstack.endpoint import EVENT_OUT
 from netstack.tcp import recovery
+from netstack.tcp.arming import arm_retransmit
 from netstack.tcp.connection import NOT_SEQUENCE, Connection
 from netstack.tcp.recovery import AckInfo
-from netstack.tcp.send import arm_retransmit, end_of_stream, send_ack
+from netstack.tcp.send import end_of_stream, send_ack
 from netstack.tcp.states import (
     CA_LOSS,
     CA_OPEN,

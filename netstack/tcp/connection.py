@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from mypy_extensions import mypyc_attr
+
 from netstack.endpoint import EVENT_ERR, EVENT_HUP, EVENT_IN, EVENT_OUT, EVENT_RDHUP, NO_LISTENER
 from netstack.environment import Listener, Timer
 from netstack.route import Route
@@ -66,6 +68,15 @@ class Flow:
         self.key = key  # local and remote address and port, as `flow_key` makes it
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
+class LateAcks:
+    """Who knows when users are about to read, and has acknowledgments go with what that brings."""
+
+    def hold(self, connection: Connection) -> bool:
+        """Have `send_late_ack` (receive.py) called very soon; False: do not wait."""
+        return False
+
+
 class Connection(Flow):
     """One connection, from connect or the end of the handshake until it is closed."""
 
@@ -113,12 +124,13 @@ class Connection(Flow):
         self.peer_mss = DEFAULT_MSS_4
         self.path_mtu = 0  # 0: the route's
         self.guessed_mtu_ns = 0  # when it was lowered on suspicion of a black hole
-        self.send_queue = SendQueue(0)
+        self.send_queue = SendQueue(0, protocol.blocks)
         self.fin_seq = NOT_SEQUENCE  # of our FIN, once it is queued
         self.small_end = 0  # end of the last small segment (Minshall)
         self.urgent_end = NOT_SEQUENCE  # behind the last urgent byte that was written
         self.overrides_cork = False  # for what was written before TCP_NODELAY was set
         self.more_follows = False  # MSG_MORE at the last write
+        self.in_burst = False  # the user is about to write more: packets may wait to be full
         self.last_sent_ns = 0  # of the last data
         # TCP Fast Open (fastopen.py).
         self.syn_cookie: bytes | None = None  # what our SYN said: empty asks; None: no option
@@ -146,6 +158,7 @@ class Connection(Flow):
         self.rcv_mss = DEFAULT_MSS_4  # what the peer's full segments have
         self.dsack: tuple[int, int] | None = None  # to be reported once (RFC 2883)
         self.ack_now = False
+        self.ack_is_late = False  # one is due, and left to `LateAcks`
         self.quick_acks = 0
         self.ack_timeout = DELAYED_ACK  # how long an acknowledgment may wait, adapted to the peer
         self.is_interactive = False  # answers go with data: acknowledgments may wait
@@ -299,7 +312,7 @@ class Connection(Flow):
         if self.syn_retransmits:
             return b"", b""
         option = b"" if self.syn_cookie is None else fastopen_option(self.syn_cookie)
-        return option, self.send_queue.read(self.iss + 1, self.syn_data)
+        return option, bytes(self.send_queue.read(self.iss + 1, self.syn_data))
 
     # Sizes.
 

@@ -22,7 +22,6 @@ from netstack.errors import (
     ADDRESS_NOT_AVAILABLE,
     ALREADY_CONNECTED,
     ALREADY_CONNECTING,
-    BROKEN_PIPE,
     CONNECTION_ABORTED,
     CONNECTION_RESET,
     FAMILY,
@@ -33,7 +32,6 @@ from netstack.errors import (
 from netstack.ports import ANY_BOTH, ANY_IPV4, ANY_IPV6, Binding
 from netstack.tcp import receive
 from netstack.tcp.connection import URGENT_NONE, URGENT_READ, URGENT_VALID, Connection
-from netstack.tcp.endpoint_options import TcpOptionUser
 from netstack.tcp.info import TcpInfo, fill
 from netstack.tcp.listener import TcpListener
 from netstack.tcp.protocol import TcpProtocol
@@ -52,6 +50,7 @@ from netstack.tcp.states import (
     SYN_RECEIVED,
     SYN_SENT,
 )
+from netstack.tcp.writer import TcpWriter
 
 LOOPBACK_4: Final = b"\x7f\x00\x00\x01"
 LOOPBACK_6: Final = bytes(15) + b"\x01"
@@ -71,7 +70,7 @@ class EndpointEvents(Listener):
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
-class TcpEndpoint(TcpOptionUser):
+class TcpEndpoint(TcpWriter):
     """A TCP socket without a descriptor.  `version` is 4 or 6; 6 may carry IPv4 as well."""
 
     def __init__(self, protocol: TcpProtocol, version: int) -> None:
@@ -264,73 +263,6 @@ class TcpEndpoint(TcpOptionUser):
         return made
 
     # Data.
-
-    def write(self, data: bytes, *, more: bool = False) -> int | None:
-        """Take bytes to be sent; return how many, None if there is no room.
-
-        `more` is MSG_MORE.  NetError: the pending error, or BROKEN_PIPE.
-        """
-        connection = self._for_writing()
-        if connection is None or not data:
-            return None if connection is None else 0
-        room = connection.send_room()
-        low = self.options.notsent_low_water
-        if low and connection.send_queue.end - connection.snd_nxt >= low:
-            room = 0
-        if room <= 0:
-            connection.send_needs_room = True
-            return None
-        size = len(data)
-        if size > room:
-            data = data[:room]
-            size = room
-            connection.send_needs_room = True
-        connection.send_queue.append(data)
-        connection.more_follows = more
-        push(connection, self._now())
-        connection.flush_events()
-        return size
-
-    def _for_writing(self) -> Connection | None:
-        """Return the connection to write to, None while it is being set up."""
-        connection = self.connection
-        if connection is None:
-            raise NetError(self._take_own_error() or BROKEN_PIPE)
-        if connection.error:
-            error = connection.error
-            connection.error = 0
-            raise NetError(error)
-        if connection.write_shut or connection.state == CLOSED:
-            raise NetError(BROKEN_PIPE)
-        if connection.is_opening():
-            connection.send_needs_room = True
-            return None
-        return connection
-
-    def _take_own_error(self) -> int:
-        """Return and forget the error that is left of a connection that is gone."""
-        error = self.error
-        self.error = 0
-        return error
-
-    def write_room(self) -> int:
-        """Return how many bytes a write would take now."""
-        return self.connection.send_room() if self.connection is not None else 0
-
-    def write_urgent(self, data: bytes) -> int | None:
-        """Write with MSG_OOB: the last byte is urgent."""
-        connection = self._for_writing()
-        if connection is None:
-            return None
-        if connection.send_room() < len(data):
-            connection.send_needs_room = True
-            return None
-        if data:
-            connection.send_queue.append(data)
-            connection.urgent_end = connection.send_queue.end
-            push(connection, self._now())
-            connection.flush_events()
-        return len(data)
 
     def read(self, limit: int, *, peek: bool = False, skip: int = 0) -> bytes | None:
         """Return up to `limit` bytes; b"" at the end, None if there is nothing yet.
@@ -592,6 +524,7 @@ def needs_reset(connection: Connection) -> bool:
 def queue_fin(connection: Connection, now: int) -> None:
     """Queue our FIN behind what was written (RFC 9293, 3.10.4)."""
     connection.fin_seq = connection.send_queue.end
+    connection.in_burst = False
     connection.write_shut = True
     if connection.state == ESTABLISHED:
         connection.state = FIN_WAIT1

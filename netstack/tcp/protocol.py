@@ -28,7 +28,7 @@ from netstack.packet import (
 from netstack.ports import ANY_BOTH, ANY_IPV4, ANY_IPV6, Binding, PortFilter
 from netstack.route import BROADCAST, MULTICAST, Route
 from netstack.stack import Stack
-from netstack.tcp.connection import Connection, Flow
+from netstack.tcp.connection import Connection, Flow, LateAcks
 from netstack.tcp.counters import TcpCounters
 from netstack.tcp.fastopen import FastOpen
 from netstack.tcp.listener import Request, TcpListener
@@ -36,6 +36,7 @@ from netstack.tcp.options import TcpOptions
 from netstack.tcp.receive import initial_window
 from netstack.tcp.segments import on_segment
 from netstack.tcp.send import hand_over, push, send_reset, send_syn
+from netstack.tcp.send_queue import PLAIN_BLOCKS, BlockMaker
 from netstack.tcp.settings import DEFAULT_MSS_4, TcpSettings
 from netstack.tcp.states import (
     CA_LOSS,
@@ -100,6 +101,8 @@ class TcpProtocol(Transport):
         self.stack = stack
         self.environment = stack.environment
         self.settings = TcpSettings()
+        self.late_acks = LateAcks()
+        self.blocks: BlockMaker = PLAIN_BLOCKS  # memory for what is written
         self.counters = TcpCounters()
         self.ports = stack.port_table(PROTOCOL_TCP)
         stack.register_transport(PROTOCOL_TCP, self)

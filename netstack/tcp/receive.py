@@ -14,11 +14,12 @@ from netstack.tcp.connection import (
 from netstack.tcp.options import TcpOptions
 from netstack.tcp.send import send_ack
 from netstack.tcp.settings import DELAYED_ACK, DELAYED_ACK_MAX, TcpSettings
-from netstack.tcp.states import MS
+from netstack.tcp.states import CLOSED, MS
 from netstack.wire.seq import difference
 from netstack.wire.tcp import CWR, FIN, MAX_WINDOW_SCALE, URG, Segment
 
 MAX_QUICK_ACKS: Final = 16
+LATE_MAX: Final = 1 << 17  # bytes that may arrive before an acknowledgment that is late
 CONGESTION_EXPERIENCED: Final = 3  # RFC 3168, 5
 
 
@@ -242,12 +243,30 @@ def after_data(connection: Connection, now: int) -> None:
         send_ack(connection, now)
     elif pending <= 0:
         return
-    elif (connection.quick_acks and not connection.is_interactive) or (
-        pending > connection.rcv_mss and window_may_move(connection)
-    ):
+    elif connection.quick_acks and not connection.is_interactive:
         send_ack(connection, now)
+    elif pending > connection.rcv_mss and window_may_move(connection):
+        if not may_be_late(connection, pending):
+            send_ack(connection, now)
     else:
         delay_ack(connection, now)
+
+
+def may_be_late(connection: Connection, pending: int) -> bool:
+    """Return whether an acknowledgment that is due comes soon: at best with the room of a read."""
+    if pending > min(LATE_MAX, connection.rcv_wnd // 4):
+        return False
+    if not connection.ack_is_late and connection.unread():
+        connection.ack_is_late = connection.protocol.late_acks.hold(connection)
+    return connection.ack_is_late
+
+
+def send_late_ack(connection: Connection, now: int) -> None:
+    """Send an acknowledgment that was left to `LateAcks`, if it did not go since."""
+    if connection.ack_is_late:
+        connection.ack_is_late = False
+        if connection.state != CLOSED and connection.rcv_nxt > connection.rcv_wup:
+            send_ack(connection, now)
 
 
 def delay_ack(connection: Connection, now: int) -> None:
@@ -292,7 +311,7 @@ def enter_quick_mode(connection: Connection, most: int) -> None:
 def after_read(connection: Connection, now: int) -> None:
     """Tell the peer of room that a read made (tcp_cleanup_rbuf)."""
     pending = connection.rcv_nxt - connection.rcv_wup
-    if connection.ack_deadline and (
+    if (connection.ack_deadline or connection.ack_is_late) and (
         pending > connection.rcv_mss or (not connection.is_interactive and connection.unread() == 0)
     ):
         send_ack(connection, now)

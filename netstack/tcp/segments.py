@@ -432,7 +432,7 @@ def establish(connection: Connection, segment: Segment, now: int) -> None:
     connection.stop_retransmit()
     connection.retransmits = 0
     if connection.send_queue.size() == 0:
-        connection.send_queue = SendQueue(connection.snd_una)
+        connection.send_queue = SendQueue(connection.snd_una, connection.protocol.blocks)
     connection.update_mss()
     if not connection.is_fast_open:  # else it has begun already
         connection.start_congestion_control()

@@ -3,8 +3,9 @@
 from typing import Final
 
 from netstack.errors import MESSAGE_TOO_LONG, NetError
-from netstack.packet import OutPacket
+from netstack.packet import OutPacket, Payload
 from netstack.stack import RoomListener
+from netstack.tcp.arming import arm_retransmit
 from netstack.tcp.connection import MAX_PACKET, Connection, sack_blocks, sack_size
 from netstack.tcp.scoreboard import Sent
 from netstack.tcp.settings import CORK_TIME, DELAYED_ACK
@@ -13,12 +14,8 @@ from netstack.tcp.states import (
     CA_OPEN,
     CA_RECOVERY,
     CLOSED,
-    MS,
-    RTX_LOSS_PROBE,
     RTX_NONE,
-    RTX_TIMEOUT,
     RTX_WINDOW_PROBE,
-    SECOND,
     SYN_RECEIVED,
     SYN_SENT,
 )
@@ -62,7 +59,7 @@ class Room(RoomListener):
 
 
 def hand_over(
-    connection: Connection, header: bytes, payload: bytes, gso_size: int, can_ecn: bool
+    connection: Connection, header: bytes, payload: Payload, gso_size: int, can_ecn: bool
 ) -> bool:
     """Give a segment to the network layer; False if there is no room for it now."""
     packet = OutPacket(PROTOCOL_TCP, header, payload)
@@ -169,6 +166,7 @@ def make_header(
 def acknowledged(connection: Connection, now: int) -> None:
     """Note that a segment with our newest acknowledgment went out."""
     connection.ack_now = False
+    connection.ack_is_late = False
     connection.ack_deadline = 0
     connection.dsack = None
     connection.last_ack_sent = connection.rcv_nxt
@@ -276,6 +274,8 @@ def transmit(connection: Connection, start: int, end: int, now: int) -> bool:
     window = choose_window(connection)
     header = make_header(connection, start, flags, window, urgent, now)
     gso_size = mss if len(payload) > mss else 0
+    if not gso_size:
+        payload = bytes(payload)  # single packets are made as they are on the wire
     # Only new data may carry ECT (RFC 3168, 6.1.5).
     can_ecn = connection.has_ecn and is_new and bool(payload)
     if not hand_over(connection, header, payload, gso_size, can_ecn):
@@ -476,6 +476,9 @@ def next_size(connection: Connection, largest: int, options_size: int, end: int)
             size = min(size, window_room)
     if size < available:
         return full_segments(connection, size, mss, cwnd_room, available)
+    is_full = size >= largest - largest % mss
+    if connection.in_burst and not is_full and connection.fin_seq < 0:
+        return 0  # the user is about to write more: one full packet instead of two
     partial = size % mss
     if connection.fin_seq < 0 and partial and must_wait(connection, in_flight):
         size -= partial
@@ -533,7 +536,7 @@ def arm_after_push(connection: Connection, now: int) -> None:
     if connection.rtx_kind == RTX_WINDOW_PROBE:
         return
     if connection.snd_nxt < end_of_stream(connection) and not connection.waits_for_room:
-        held_back = connection.options.cork or connection.more_follows
+        held_back = connection.options.cork or connection.more_follows or connection.in_burst
         window_room = connection.snd_una + connection.snd_wnd - connection.snd_nxt
         if held_back and window_room > 0:
             connection.set_retransmit(RTX_WINDOW_PROBE, now + CORK_TIME)
@@ -541,48 +544,3 @@ def arm_after_push(connection: Connection, now: int) -> None:
             connection.set_retransmit(RTX_WINDOW_PROBE, now + connection.rtt.timeout())
     elif connection.rtx_kind != RTX_NONE:
         connection.stop_retransmit()
-
-
-def arm_retransmit(connection: Connection, now: int) -> None:
-    """Set the retransmission timer, or the loss probe before it (RFC 8985, 7.2)."""
-    timeout = user_timeout_left(connection, connection.rtt.timeout(), now)
-    probe = loss_probe_timeout(connection)
-    if probe > 0:
-        # A probe in the timeout's place, if that would come first (7.2, last paragraph).
-        connection.set_retransmit(RTX_LOSS_PROBE, now + min(probe, timeout))
-    else:
-        connection.set_retransmit(RTX_TIMEOUT, now + timeout)
-
-
-def loss_probe_timeout(connection: Connection) -> int:
-    """Return the PTO of RFC 8985, 7.2; 0 if no probe is to be sent."""
-    settings = connection.protocol.settings
-    if (
-        settings.early_retransmit == 0
-        or not connection.has_sack
-        or connection.ca_state not in (CA_OPEN, CA_CWR)
-        or connection.scoreboard.sacked_bytes
-        or connection.tlp_end > 0
-        or connection.retransmits
-        or connection.state in (SYN_SENT, SYN_RECEIVED)
-    ):
-        return 0
-    if connection.rtt.srtt == 0:
-        return SECOND
-    timeout = 2 * connection.rtt.srtt
-    if len(connection.scoreboard.items) == 1 and (
-        connection.snd_nxt - connection.snd_una <= connection.mss
-    ):
-        timeout += 200 * MS  # the peer may delay its acknowledgment
-    else:
-        timeout += 2 * MS
-    return timeout
-
-
-def user_timeout_left(connection: Connection, timeout: int, now: int) -> int:
-    """Return `timeout`, shortened so that TCP_USER_TIMEOUT is not overstayed (RFC 5482)."""
-    limit = connection.options.user_timeout
-    if not limit or not connection.first_timeout_ns or not connection.retransmits:
-        return timeout
-    left = connection.first_timeout_ns + limit - now
-    return max(min(timeout, left), MS)

@@ -4,9 +4,9 @@ from typing import Final
 
 from netstack.environment import Timer
 from netstack.tcp import recovery
+from netstack.tcp.arming import arm_retransmit
 from netstack.tcp.connection import Connection
 from netstack.tcp.send import (
-    arm_retransmit,
     end_of_stream,
     hand_over,
     make_header,

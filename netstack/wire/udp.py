@@ -3,6 +3,7 @@
 import struct
 from typing import Final
 
+PROTOCOL: Final = 17
 HEADER_LENGTH: Final = 8
 CHECKSUM_OFFSET: Final = 6
 MAX_PAYLOAD: Final = 65535 - HEADER_LENGTH

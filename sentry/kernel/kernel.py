@@ -4,6 +4,7 @@ from collections import deque
 
 from mypy_extensions import mypyc_attr
 
+from sentry.kernel.deferral import Deferral
 from sentry.kernel.futex import FutexTable
 from sentry.kernel.namespaces import NUMBERS
 from sentry.kernel.network import Network
@@ -44,6 +45,7 @@ class Kernel:
         self.boot_ns = self.clock.monotonic_ns()
         self.loader: KernelPart | None = None
         self.timers = TimerQueue()
+        self.deferral = Deferral(platform)
         self.futexes = FutexTable()
         self.pid_namespaces: dict[int, PidNamespace] = {}  # by number
         # Of the first container: the end of its init is the end of the kernel.

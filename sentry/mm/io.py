@@ -44,6 +44,12 @@ class Source(ABC):
     def take(self, limit: int) -> bytes:
         """Return (and forget) at most `limit` of the bytes that are left."""
 
+    def take_into(self, space: memoryview) -> int:
+        """Copy (and forget) bytes that are left into `space`; return how many."""
+        data = self.take(len(space))
+        space[: len(data)] = data
+        return len(data)
+
     @abstractmethod
     def put_back(self, data: bytes) -> None:
         """Have bytes again that `take` has just returned: all of them, or the last ones."""
@@ -100,6 +106,14 @@ class BufferSource(Source):
         self._address += len(data)
         self.size -= len(data)
         return data
+
+    def take_into(self, space: memoryview) -> int:
+        if len(space) > self.size:
+            space = space[: self.size]
+        done = self._memory.read_into(self._address, space)
+        self._address += done
+        self.size -= done
+        return done
 
     def put_back(self, data: bytes) -> None:
         self._address -= len(data)
@@ -211,6 +225,25 @@ class VectorSource(Source):
             if len(data) < want:
                 break
         return b"".join(parts)
+
+    def take_into(self, space: memoryview) -> int:
+        done = 0
+        limit = min(len(space), self.size)
+        while done < limit:
+            self._advance(0)
+            address, size = self._segments[self._index]
+            want = min(size - self._done, limit - done)
+            try:
+                count = self._memory.read_into(address + self._done, space[done : done + want])
+            except SysError:
+                if done == 0:
+                    raise
+                break
+            self._advance(count)
+            done += count
+            if count < want:
+                break
+        return done
 
     def put_back(self, data: bytes) -> None:
         self.size += len(data)

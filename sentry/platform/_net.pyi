@@ -1,6 +1,6 @@
 """What `net_build.py` builds."""
 
-from typing import Literal, overload
+from typing import Literal, Protocol, SupportsInt, overload
 
 class Frame:
     flags: int
@@ -19,6 +19,9 @@ class Frames:
 
 class Memory: ...
 
+class Allocator(Protocol):
+    def __call__(self, ctype: Literal["char[]"], init: int, /) -> Memory: ...
+
 class Received:
     address_size: int
     control_size: int
@@ -28,6 +31,7 @@ class Received:
 
 class Buffer:
     def __getitem__(self, index: slice) -> bytes: ...
+    def __buffer__(self, flags: int, /) -> memoryview: ...
 
 class FFI:
     @overload
@@ -38,7 +42,10 @@ class FFI:
     def new(self, ctype: Literal["struct hs_received *"]) -> Received: ...
     @overload
     def new(self, ctype: Literal["char[]"], init: int | bytes) -> Memory: ...
-    def buffer(self, cdata: Memory, size: int = -1) -> Buffer: ...
+    def from_buffer(self, data: memoryview, /) -> Memory: ...
+    def new_allocator(self, *, should_clear_after_alloc: bool) -> Allocator: ...
+    def cast(self, ctype: Literal["uintptr_t"], value: Memory, /) -> SupportsInt: ...
+    def buffer(self, cdata: Memory | Frame | Frames, size: int = -1) -> Buffer: ...
 
 class Lib:
     def net_send(
@@ -49,7 +56,7 @@ class Lib:
         frame: Frame,
         header: bytes,
         header_size: int,
-        payload: bytes,
+        payload: bytes | Memory,
         payload_size: int,
         /,
     ) -> int: ...

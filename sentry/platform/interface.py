@@ -88,6 +88,12 @@ class GuestMemory(ABC):
     def read_upto(self, address: int, size: int) -> bytes:
         """Return the readable prefix of `size` bytes; SysError(EFAULT) if it is empty."""
 
+    def read_into(self, address: int, space: memoryview) -> int:
+        """Read what fits into `space`, as `read_upto`; return how much there is."""
+        data = self.read_upto(address, len(space))
+        space[: len(data)] = data
+        return len(data)
+
     @abstractmethod
     def write(self, address: int, data: bytes) -> None:
         """Write all of `data`; SysError(EFAULT) if any byte could not be written."""
@@ -342,6 +348,18 @@ class Platform(ABC):
     @abstractmethod
     def dispatch(self) -> None:
         """Call the watchers of the descriptors that are ready."""
+
+    def may_defer(self) -> bool:
+        """Return whether `note_deferred` would agree, probably."""
+        return False
+
+    def note_deferred(self, *, waits: bool) -> bool:
+        """Say that there is output that waits for a guest's next call, or none any more.
+
+        True: `wait` will return STOP_HOST_EVENT in two milliseconds or so, even if the guest
+        makes no call, and again as long as it waits.  False: the output must not wait.
+        """
+        return False
 
     @abstractmethod
     def running_count(self) -> int:

@@ -32,6 +32,8 @@ long pt_clone(int tid, unsigned long *saved, int at_call, unsigned long flags);
 
 int pt_due_events(void);
 void pt_events_done(void);
+int pt_may_defer(void);
+int pt_note_deferred(int waits);
 int pt_due_fd(int index);
 unsigned pt_due_bits(int index);
 int pt_timer_fd(void);
@@ -52,13 +54,15 @@ int pt_leave_handler(int tid);
 
 char *pt_copy_buffer(void);
 long pt_read(int pid, unsigned long address, unsigned long size);
+long pt_read_into(int pid, unsigned long address, char *to, unsigned long size);
 long pt_read_parts(int pid, unsigned long, unsigned long, unsigned long, unsigned long,
     unsigned long, unsigned long, unsigned long, unsigned long);
 long pt_write_parts(int pid, const char *data, unsigned long, unsigned long, unsigned long,
     unsigned long, unsigned long, unsigned long, unsigned long, unsigned long);
 long pt_write(int pid, unsigned long address, const char *data, unsigned long size);
-void pt_stage(unsigned long offset, const char *data, unsigned long size);
-long pt_write_staged(int pid, unsigned long address, unsigned long size);
+void pt_begin_pieces(unsigned long address);
+void pt_add_piece(const char *data, unsigned long size);
+long pt_write_pieces(int pid);
 long pt_read_string(int pid, unsigned long address, unsigned long limit);
 long pt_read_from_host(int pid, int fd, unsigned long address, unsigned long size, long offset);
 long pt_write_to_host(int pid, int fd, unsigned long address, unsigned long size, long offset);

@@ -30,6 +30,7 @@ from sentry.platform.hostnet import (
     GSO_NONE,
     GSO_TCPV4,
     GSO_TCPV6,
+    GSO_UDP,
     PACKET_OUTGOING,
     HostFrame,
     PacketSocket,
@@ -100,6 +101,7 @@ class HostLink(Link):
         # Segmentation needs unfinished checksums; single frames are finished here if need be.
         if offloads.segments or offloads.software_segments:
             self.gso_max = min(offloads.gso_max, GSO_MAX)
+        self.joins_datagrams = offloads.segments
         self.sends_checksums = offloads.sends_checksums or self.gso_max > 0
         self.finishes_checksums = not offloads.sends_checksums
 
@@ -200,16 +202,25 @@ class HostLink(Link):
     def send(self, frame: OutFrame) -> bool:
         if self._wants_room:
             return False  # in turn: others were refused before
-        if frame.gso_size and not self._offloads.segments:
-            self._rest.extend(segments(frame, ETHERNET_HEADER if self.has_header else 0))
-            self._send_rest()
-            return True  # taken: what is left goes before anything else
+        if frame.gso_size:
+            by_host = self.joins_datagrams if frame.is_udp else self._offloads.segments
+            if not by_host:
+                self._send_apart(frame)
+                return True
         if frame.checksum_start and not frame.gso_size and not self._offloads.sends_checksums:
             finish_checksum(frame)
-        if self._put(frame):
-            return True
-        self._wait_for_room()
-        return False
+        if not self._put(frame):
+            self._wait_for_room()
+            return False
+        if frame.is_udp and frame.gso_size and not self.socket.joins_datagrams:
+            self.joins_datagrams = False  # the host does not know such frames
+            self._send_apart(frame)
+        return True
+
+    def _send_apart(self, frame: OutFrame) -> None:
+        """Take a frame apart and send it: what finds no room goes before anything else."""
+        self._rest.extend(segments(frame, ETHERNET_HEADER if self.has_header else 0))
+        self._send_rest()
 
     def _send_rest(self) -> bool:
         """Send what is left of a frame that was taken apart; return whether that is all."""
@@ -236,7 +247,7 @@ class HostLink(Link):
         ):
             return False
         if self._capture is not None:
-            self._record(DIRECTION_OUT, header, frame.payload)
+            self._record(DIRECTION_OUT, header, bytes(frame.payload))
         if self.socket.lost != self._lost and self.interface is not None:
             self.interface.counters.tx_dropped += self.socket.lost - self._lost
             self._lost = self.socket.lost
@@ -282,7 +293,9 @@ class LinkWatcher(HostWatcher):
 
 
 def gso_type_of(frame: OutFrame) -> int:
-    """Return VIRTIO_NET_HDR_GSO_ of a frame that stands for several TCP segments."""
+    """Return VIRTIO_NET_HDR_GSO_ of a frame that stands for several segments."""
+    if frame.is_udp:
+        return GSO_UDP
     kind = GSO_TCPV6 if frame.is_ipv6 else GSO_TCPV4
     flags = frame.header[frame.checksum_start + TCP_FLAGS]
     return kind | GSO_ECN if flags & CWR else kind
@@ -291,7 +304,7 @@ def gso_type_of(frame: OutFrame) -> int:
 def finish_checksum(frame: OutFrame) -> None:
     """Make the checksum of a frame, whose field has the sum of the pseudo-header."""
     start = frame.checksum_start
-    total = sums.checksum(frame.payload, sums.checksum(frame.header[start:]))
+    total = sums.checksum(bytes(frame.payload), sums.checksum(frame.header[start:]))
     # 0 would be "no checksum" for UDP (RFC 768), and means the same as 0xFFFF for others.
     value = sums.finish(total) or 0xFFFF
     frame.header = sums.replace(frame.header, start + frame.checksum_offset, value)

@@ -38,6 +38,7 @@ from sentry.abi.errno import (
 )
 from sentry.errors import SysError
 from sentry.kernel.async_io import tell_urgent
+from sentry.kernel.deferral import HeldOutput
 from sentry.kernel.task import Task
 from sentry.mm.user import write_u32
 from sentry.socket import ifreq, iptables
@@ -121,6 +122,18 @@ def poll_bits(events: int) -> int:
     return events
 
 
+class SocketOutput(HeldOutput):
+    """What a socket's endpoint keeps for the next call of its kind."""
+
+    def __init__(self, sock: "InetSocket") -> None:
+        self._sock = sock
+        self.since_ns = 0  # that the first of it waits
+
+    def push(self) -> None:
+        self._sock.end_burst()
+        self._sock.stack.flush()
+
+
 @mypyc_attr(allow_interpreted_subclasses=True)
 class InetSocket(Socket):
     """A socket above an endpoint of the stack."""
@@ -140,6 +153,7 @@ class InetSocket(Socket):
         self.values: dict[OptionKey, int] = {}  # options that were set
         self.device_name = b""  # SO_BINDTODEVICE
         self.base_endpoint = Endpoint()
+        self._held: SocketOutput | None = None
 
     def attach(self, endpoint: Endpoint) -> None:
         """Use an endpoint from now on."""
@@ -179,6 +193,24 @@ class InetSocket(Socket):
     def show(self, address: Address) -> bytes:
         """Return an address as this socket's family has it."""
         return pack_address(self.family, address)
+
+    # Bursts.
+
+    def end_burst(self) -> None:
+        """Send what waits for the next call of its kind."""
+
+    def hold_output(self, *, is_new: bool) -> None:
+        """Have `end_burst` called soon; `is_new`: nothing waits that did so before."""
+        kernel = self.namespace.kernel
+        held = self._held
+        if held is None:
+            held = self._held = SocketOutput(self)
+        now_ns = kernel.clock.monotonic_ns()
+        if is_new:
+            held.since_ns = now_ns
+        kernel.deferral.hold(held, held.since_ns)
+        if kernel.deferral.is_late(now_ns):
+            kernel.deferral.push()
 
     # State.
 

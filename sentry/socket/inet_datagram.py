@@ -216,8 +216,15 @@ class DatagramSocket(InetSocket):
         data = source.take(size)
         if len(data) < size:
             raise SysError(EFAULT)
+        endpoint = self.endpoint
         try:
-            done = self.endpoint.send(data, target, options)
+            if isinstance(endpoint, UdpEndpoint):
+                may_wait = self.namespace.kernel.deferral.may_hold()
+                done = endpoint.send(data, target, options, may_wait=may_wait)
+                if endpoint.burst_size():
+                    self.hold_output(is_new=endpoint.burst_size() == 1)
+            else:
+                done = endpoint.send(data, target, options)
         except NetError as error:
             if error.code == NOT_CONNECTED:
                 raise SysError(EDESTADDRREQ) from None
@@ -225,10 +232,26 @@ class DatagramSocket(InetSocket):
         self.stack.flush()
         return done
 
+    def end_burst(self) -> None:
+        endpoint = self.endpoint
+        if isinstance(endpoint, UdpEndpoint):
+            endpoint.end_burst()
+
     # Receiving.
 
     def try_read(self, sink: Sink) -> int | None:
-        return 0 if sink.room == 0 else self.try_receive(sink, Message(b""), 0)
+        if sink.room == 0:
+            return 0
+        endpoint = self.endpoint
+        try:
+            datagram = endpoint.receive()
+        except NetError as error:
+            raise as_sys_error(error) from None
+        if datagram is None:
+            return 0 if endpoint.shut & SHUT_READ else None
+        self.last_time_ns = datagram.time_ns
+        payload = datagram.payload
+        return sink.put(payload) if payload else 0
 
     def try_receive(self, sink: Sink, message: Message, flags: int) -> int | None:
         if flags & abi.MSG_OOB:

@@ -38,6 +38,7 @@ from sentry.vfs.file import O_NONBLOCK
 
 SIOCOUTQNSD: Final = 0x894B
 CHUNK: Final = 1 << 18  # the most that is copied from or to the guest at once
+BULK: Final = 1 << 15  # from here on it is copied straight to where the stack keeps it
 IPV4_MTU_MAX: Final = 0xFFFF  # IP_MAX_MTU, net/ip.h
 MS_NS: Final = 1_000_000
 SECOND_NS: Final = 1_000_000_000
@@ -186,6 +187,9 @@ class StreamSocket(InetSocket):
                 return done
         return self._write(source, flags)
 
+    def end_burst(self) -> None:
+        self.endpoint.end_burst()
+
     def receive_low_water(self) -> int:
         return self.endpoint.options.receive_low_water
 
@@ -234,17 +238,37 @@ class StreamSocket(InetSocket):
                 endpoint.readiness()
                 return 0 if source.size == 0 and done is not None else None
             wanted = min(room, CHUNK, source.size)
-            more = bool(flags & abi.MSG_MORE)
-            data = source.take(wanted)
-            if not data:
-                raise SysError(EFAULT)
-            if flags & abi.MSG_OOB and source.size == 0:
-                done = endpoint.write_urgent(data)
+            if flags & abi.MSG_OOB and source.size == wanted:
+                done = endpoint.write_urgent(self._take(source, wanted))
             else:
-                done = endpoint.write(data, more=more)
+                done = self._write_some(source, wanted, more=bool(flags & abi.MSG_MORE))
         except NetError as error:
             raise as_sys_error(error) from None
         self.stack.flush()
+        return done
+
+    def _take(self, source: Source, size: int) -> bytes:
+        data = source.take(size)
+        if not data:
+            raise SysError(EFAULT)
+        return data
+
+    def _write_some(self, source: Source, size: int, *, more: bool) -> int | None:
+        endpoint = self.endpoint
+        may_wait = self.namespace.kernel.deferral.may_hold()
+        done: int | None
+        if size >= BULK:
+            space = endpoint.write_space(size)
+            if space is None:
+                return None
+            done = source.take_into(space)
+            if not done:
+                raise SysError(EFAULT)
+            endpoint.wrote(done, more=more, may_wait=may_wait)
+        else:
+            done = endpoint.write(self._take(source, size), more=more, may_wait=may_wait)
+        if may_wait and endpoint.has_burst():
+            self.hold_output(is_new=endpoint.burst_is_new)
         return done
 
     def try_read(self, sink: Sink) -> int | None:
@@ -418,6 +442,17 @@ class StreamSocket(InetSocket):
         if option in tcp_fast_open.OPTIONS:
             return tcp_fast_open.get_option(endpoint, option)
         return None
+
+    def set_option(self, task: Task, level: int, option: int, value: bytes) -> None:
+        is_frequent = option == abi.TCP_CORK or option == abi.TCP_NODELAY
+        if is_frequent and level == abi.SOL_TCP and len(value) >= 4:
+            # Servers do so for each answer: not by way of the table.
+            number = int(any(value[:4]))
+            self._apply_tcp(option, number)
+            self.values[(level, option)] = number
+            self.stack.flush()
+            return
+        super().set_option(task, level, option, value)
 
     def set_special(self, task: Task, level: int, option: int, value: bytes) -> bool:
         if level == abi.SOL_TCP:

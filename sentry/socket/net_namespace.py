@@ -8,14 +8,19 @@ from mypy_extensions import mypyc_attr
 
 from netstack.build import new_stack
 from netstack.filter.hooks import PacketFilter
+from netstack.tcp.connection import Connection, LateAcks
 from netstack.tcp.endpoint import TcpEndpoint
 from netstack.tcp.protocol import TcpProtocol
+from netstack.tcp.receive import send_late_ack
+from netstack.tcp.send_queue import BlockMaker
 from netstack.wire.tcp import PROTOCOL_TCP
 from sentry.abi.capability import CAP_NET_ADMIN
 from sentry.abi.errno import EACCES, EPERM
 from sentry.errors import SysError
+from sentry.kernel.deferral import HeldOutput
 from sentry.kernel.kernel import Kernel
 from sentry.kernel.network import Network
+from sentry.platform.hostnet import make_block
 from sentry.socket.base import Socket
 from sentry.socket.interface_numbers import interface_texts
 from sentry.socket.iptables import Iptables
@@ -50,6 +55,44 @@ class Setting:
         raise SysError(EACCES)
 
 
+class HostBlocks(BlockMaker):
+    """Memory for what guests write."""
+
+    def make(self, size: int) -> memoryview:
+        return make_block(size)
+
+
+class SoonAcks(HeldOutput):
+    """Acknowledgments that go when those who were woken have had time to read."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        self.connections: list[Connection] = []
+
+    def push(self) -> None:
+        now_ns = self._kernel.clock.monotonic_ns()
+        connections = self.connections
+        self.connections = []
+        for connection in connections:
+            send_late_ack(connection, now_ns)
+            connection.flush_events()
+
+
+class HostLateAcks(LateAcks):
+    """Holds acknowledgments back as long as the kernel lets output wait."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        self._soon = SoonAcks(kernel)
+
+    def hold(self, connection: Connection) -> bool:
+        kernel = self._kernel
+        if not kernel.deferral.hold_other(self._soon, kernel.clock.monotonic_ns()):
+            return False
+        self._soon.connections.append(connection)
+        return True
+
+
 class NetworkNamespace(Network):
     """A stack, and what the rest of the kernel may ask of it."""
 
@@ -58,6 +101,8 @@ class NetworkNamespace(Network):
         self.environment = KernelEnvironment(kernel)
         self.stack, self.udp = new_stack(self.environment)
         self.tcp = TcpProtocol(self.stack)
+        self.tcp.blocks = HostBlocks()
+        self.tcp.late_acks = HostLateAcks(kernel)
         self.stack.register_transport(PROTOCOL_TCP, self.tcp)
         rules4 = PacketFilter(self.stack, self.stack.networks[4])
         rules6 = PacketFilter(self.stack, self.stack.networks[6], rules4)

@@ -18,20 +18,22 @@ if TYPE_CHECKING:
     from sentry.platform._ptrace import Buffer
 
 BUFFER_SIZE: Final = 262144  # as in native/memory.c
-STAGED_MIN: Final = 4096  # what is smaller gains nothing by being aligned
 ADDRESS_LIMIT: Final = 1 << 64
 MAPS_CHUNK: Final = 65536
 PARTS: Final = 4  # as in native/memory.c
+MAX_PIECES: Final = 64
 NO_PARTS: Final = [(0, 0)] * PARTS
 
 
 # Bound once: these are the hot path, and each look into the extension costs as much as a call.
+_add_piece: Final = lib.pt_add_piece
+_begin_pieces: Final = lib.pt_begin_pieces
 _read: Final = lib.pt_read
+_read_into: Final = lib.pt_read_into
 _read_from_host: Final = lib.pt_read_from_host
 _read_string: Final = lib.pt_read_string
-_stage: Final = lib.pt_stage
 _write: Final = lib.pt_write
-_write_staged: Final = lib.pt_write_staged
+_write_pieces: Final = lib.pt_write_pieces
 _write_to_host: Final = lib.pt_write_to_host
 
 
@@ -102,6 +104,15 @@ class PtraceMemory(GuestMemory):
             raise SysError(EFAULT)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
+    def read_into(self, address: int, space: memoryview) -> int:
+        size = min(len(space), ADDRESS_LIMIT - address)
+        if size <= 0:
+            return 0
+        count = _read_into(self.tid, address, ffi.from_buffer(space), size)
+        if count <= 0:
+            raise SysError(EFAULT)
+        return count
+
     def write(self, address: int, data: bytes) -> None:
         size = len(data)
         if not size:
@@ -119,24 +130,15 @@ class PtraceMemory(GuestMemory):
         return count
 
     def write_pieces(self, address: int, pieces: list[bytes | memoryview]) -> int:
-        if len(pieces) == 1:
-            only = pieces[0]
-            if isinstance(only, bytes) and len(only) < STAGED_MIN:
-                return self.write_upto(address, only)
-        size = 0
+        if len(pieces) > MAX_PIECES:
+            return self.write_upto(address, b"".join(pieces))
+        left = ADDRESS_LIMIT - address
+        _begin_pieces(address)
         for piece in pieces:
-            end = size + len(piece)
-            if end > BUFFER_SIZE:
-                return self.write_upto(address, b"".join(pieces))
-            if isinstance(piece, bytes):
-                _stage(size, piece, len(piece))
-            else:
-                _stage(size, ffi.from_buffer(piece), len(piece))
-            size = end
-        size = min(size, ADDRESS_LIMIT - address)
-        if size <= 0:
-            return 0
-        count = _write_staged(self.tid, address, size)
+            size = min(len(piece), left)
+            left -= size
+            _add_piece(piece if isinstance(piece, bytes) else ffi.from_buffer(piece), size)
+        count = _write_pieces(self.tid)
         if count <= 0:
             raise SysError(EFAULT)
         return count

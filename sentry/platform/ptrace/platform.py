@@ -231,6 +231,12 @@ class PtracePlatform(Platform):
             self.unwatch(host_fd)
             raise
 
+    def may_defer(self) -> bool:
+        return lib.pt_may_defer() != 0
+
+    def note_deferred(self, *, waits: bool) -> bool:
+        return lib.pt_note_deferred(waits) != 0
+
     def running_count(self) -> int:
         return self.table.running
 

@@ -20,6 +20,7 @@ static int helper_quits;
 static int helper_sleeps;  // until a guest runs
 static int helper_hurries; // a timer is due soon: it shall not wait for its next look
 static int helper_watches; // it is in the epoll, or about to be
+static int output_waits;   // for the next call of a guest
 static pid_t kernel_pid, kernel_tid;
 
 static int is_waiting;      // the kernel's thread is about to be in waitpid
@@ -145,6 +146,19 @@ static int wait_idle(void)
     return STOP_HOST_EVENT;
 }
 
+// Whether the helper would notice that a guest does not make the call that output waits for.
+int pt_may_defer(void) { return helper_is_up && !LOAD(helper_watches); }
+
+// Notes that output waits; returns 0 if the helper would not notice after all.
+int pt_note_deferred(int waits)
+{
+    STORE(output_waits, waits);
+    if (!waits || !LOAD(helper_watches))
+        return 1;
+    STORE(output_waits, 0);
+    return 0;
+}
+
 // The helper.
 
 // Sleeps for a while, or until `word` is set.
@@ -211,6 +225,11 @@ static void *help(void *unused)
         patrol();
         STORE(helper_watches, 1);
         STORE(helper_hurries, 0);
+        if (LOAD(output_waits) && LOAD(is_waiting)) {
+            poke();
+            STORE(helper_watches, 0);
+            continue;
+        }
         do {
             asked = LOAD(asked_ns);
             if (epoll_wait(helper_epoll, &event, 1, watch_ms) == 1) {
@@ -291,7 +310,7 @@ static int start_events(void)
     is_waiting = is_idle = event_is_due = 0;
     helper_sleeps = helper_hurries = helper_watches = helper_quits = helper_runs = 0;
     timer_ns = resumed_ns = 0;
-    has_resumed = expects_stop = 0;
+    has_resumed = expects_stop = output_waits = 0;
     due_count = -1;
     watched_epoll = epoll_create1(EPOLL_CLOEXEC);
     helper_epoll = epoll_create1(EPOLL_CLOEXEC);

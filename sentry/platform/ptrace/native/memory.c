@@ -39,6 +39,12 @@ long pt_read(int pid, unsigned long address, unsigned long size)
     return copy_in(pid, address, copy_buffer, size < BUFFER_SIZE ? size : BUFFER_SIZE);
 }
 
+// Reads into memory of the caller's; may be short.
+long pt_read_into(int pid, unsigned long address, char *to, unsigned long size)
+{
+    return copy_in(pid, address, to, size);
+}
+
 #define PARTS 4
 
 // The pieces of at most PARTS places of guest memory that are not empty; returns how many.
@@ -79,11 +85,45 @@ long pt_write_parts(int pid, const char *data, unsigned long a0, unsigned long s
     return done < 0 ? -errno : done;
 }
 
-// Puts data at an offset of the kept buffer, of which pt_write_staged writes the first `size`
-// bytes: so they leave from an aligned place, and all in one call.
-void pt_stage(unsigned long offset, const char *data, unsigned long size)
+// Pieces that pt_write_pieces writes one behind the other.  They stay where they are, unless
+// they lie so that copies are several times slower on some hosts: a little before their
+// destination, modulo the size of a page.
+#define MAX_PIECES 64
+#define NEAR 256
+#define WORTH_MOVING 1024
+
+static struct iovec pieces[MAX_PIECES];
+static unsigned long piece_count, piece_total, staged, piece_address;
+
+void pt_begin_pieces(unsigned long address)
 {
-    memcpy(copy_buffer + offset, data, size);
+    piece_count = piece_total = staged = 0;
+    piece_address = address;
+}
+
+// There may be MAX_PIECES.
+void pt_add_piece(const char *data, unsigned long size)
+{
+    unsigned long to = piece_address + piece_total;
+    unsigned long ahead = (to - (unsigned long)data) & 4095;
+    if (ahead && ahead < NEAR && size >= WORTH_MOVING) {
+        unsigned long at = staged + ((to - staged) & 4095);
+        if (at + size <= BUFFER_SIZE) {
+            memcpy(copy_buffer + at, data, size);
+            data = copy_buffer + at;
+            staged = at + size;
+        }
+    }
+    pieces[piece_count++] = (struct iovec){(void *)data, size};
+    piece_total += size;
+}
+
+// Returns how many bytes were written, which may be fewer, or -errno.
+long pt_write_pieces(int pid)
+{
+    struct iovec remote = {(void *)piece_address, piece_total};
+    ssize_t count = process_vm_writev(pid, pieces, piece_count, &remote, 1, 0);
+    return count < 0 ? -errno : count;
 }
 
 long pt_write(int pid, unsigned long address, const char *data, unsigned long size)
@@ -98,11 +138,6 @@ long pt_write(int pid, unsigned long address, const char *data, unsigned long si
         done += (unsigned long)count;
     }
     return (long)done;
-}
-
-long pt_write_staged(int pid, unsigned long address, unsigned long size)
-{
-    return pt_write(pid, address, copy_buffer, size);
 }
 
 // Finds a NUL within `limit` bytes; the string is in the kept buffer.

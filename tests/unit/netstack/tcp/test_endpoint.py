@@ -13,8 +13,10 @@ from netstack.errors import (
     NOT_FOUND,
     NetError,
 )
+from netstack.tcp.connection import Connection, LateAcks
 from netstack.tcp.endpoint import TcpEndpoint
 from netstack.tcp.protocol import TcpProtocol
+from netstack.tcp.receive import send_late_ack
 from netstack.wire.tcp import SYN, build
 from tests.packets.stack import LOCAL, REMOTE, TcpStack, ports_of
 from tests.packets.wire import HOSTS, MS, Pair
@@ -312,3 +314,112 @@ def test_over_ipv4_with_checksums() -> None:
     host.receive(frame + head + good[:-1] + b"\x01")
     host.receive(frame + head + good[:5] + b"\x07" + good[6:])
     assert (protocol.counters.OutRsts, protocol.counters.InCsumErrors) == (1, 2)
+
+
+class Holder(LateAcks):
+    """Holds acknowledgments back until a test lets them go."""
+
+    def __init__(self, *, agrees: bool = True) -> None:
+        self.held: list[Connection] = []
+        self.agrees = agrees
+
+    def hold(self, connection: Connection) -> bool:
+        self.held.append(connection)
+        return self.agrees
+
+
+class Receiver:
+    """An accepted connection past its first quick acknowledgments, and how it acknowledges."""
+
+    def __init__(self, holder: Holder) -> None:
+        self.stack = new_stack()
+        self.stack.tcp.late_acks = holder
+        listening = listener(self.stack)
+        assert shake(self.stack, 5000)
+        found = listening.accept()
+        assert found is not None
+        assert found.connection is not None
+        self.endpoint = found
+        self.connection = found.connection
+        self.connection.quick_acks = 0
+        self.iss = int.from_bytes(self.stack.sent[-1][2].header[4:8], "big")
+        self.seq = 6
+        self.stack.sent.clear()
+
+    def take(self, count: int) -> None:
+        for _ in range(count):
+            header = build(5000, 8080, self.seq, self.iss + 1, 0x10, 1000, 0, b"")
+            self.stack.deliver(header, b"d" * 536)
+            self.seq += 536
+
+    def acks(self) -> list[int]:
+        """Return up to where it has acknowledged since it was asked last."""
+        found = [int.from_bytes(packet.header[8:12], "big") - 6 for _, _, packet in self.stack.sent]
+        self.stack.sent.clear()
+        return found
+
+
+def test_acknowledgments_wait_for_a_read_that_comes_soon() -> None:
+    holder = Holder()
+    receiver = Receiver(holder)
+    receiver.take(4)
+    assert receiver.acks() == []
+    assert holder.held == [receiver.connection]
+    assert receiver.endpoint.read(100_000) == b"d" * 4 * 536
+    assert receiver.acks() == [4 * 536]
+    send_late_ack(receiver.connection, 0)
+    assert receiver.acks() == []
+
+
+def test_late_acknowledgments_go_without_a_read() -> None:
+    receiver = Receiver(Holder())
+    receiver.take(3)
+    send_late_ack(receiver.connection, receiver.stack.environment.now_ns())
+    assert receiver.acks() == [3 * 536]
+    # And what comes then may wait anew.
+    receiver.take(2)
+    assert receiver.acks() == []
+
+
+def test_acknowledgments_do_not_wait_for_much_nor_where_nobody_looks_after_them() -> None:
+    receiver = Receiver(Holder())
+    window = receiver.connection.rcv_wnd
+    receiver.take(window // 536 // 2)
+    assert len(receiver.acks()) >= 1
+    refused = Receiver(Holder(agrees=False))
+    refused.take(4)
+    assert refused.acks() == [2 * 536, 4 * 536]
+
+
+def test_bursts_wait_for_full_packets() -> None:
+    """Unless there is little and nothing in flight, and until the user says there is no more."""
+    stack = TcpStack(VirtualEnvironment(), gso_max=65536)
+    listening = listener(stack)
+    assert shake(stack, 5000)
+    endpoint = listening.accept()
+    assert endpoint is not None
+    assert endpoint.connection is not None
+    endpoint.options.send_buffer = endpoint.connection.snd_wnd = 1 << 20
+    endpoint.connection.congestion.cwnd = 1 << 20
+    stack.sent.clear()
+    for _ in range(3):
+        space = endpoint.write_space(40_000)
+        assert space is not None
+        space[:] = b"w" * len(space)
+        endpoint.wrote(len(space), may_wait=True)
+    sizes = [len(packet.payload) for _, _, packet in stack.sent]
+    assert sizes[0] == 40_000  # nothing was in flight
+    assert sizes[1:] == [sizes[1]]
+    assert 65_536 - 200 - 536 < sizes[1] < 65_536
+    assert endpoint.has_burst()
+    # Acknowledgments do not end it.
+    iss = int.from_bytes(stack.sent[0][2].header[4:8], "big")
+    acked = iss + sum(sizes)
+    stack.deliver(build(5000, 8080, 6, acked, 0x10, 60_000, 0, b""))
+    assert [len(packet.payload) for _, _, packet in stack.sent] == sizes
+    endpoint.end_burst()
+    assert not endpoint.has_burst()
+    assert sum(len(packet.payload) for _, _, packet in stack.sent) == 120_000
+    endpoint.set_nodelay(True)
+    endpoint.write(b"now", may_wait=True)
+    assert bytes(stack.sent[-1][2].payload) == b"now"

@@ -20,6 +20,14 @@ from tests.packets.stack import TcpStack
 from tests.unit.netstack.harness import VirtualEnvironment
 
 
+def fill(queue: SendQueue, data: bytes) -> int:
+    """Write as much of `data` as the queue has space for at once; return how much."""
+    space = queue.space(len(data))
+    space[:] = data[: len(space)]
+    queue.fill(len(space))
+    return len(space)
+
+
 @given(st.integers(0, 100_000))
 @settings(max_examples=60, deadline=None)
 def test_send_queue(seed: int) -> None:
@@ -31,7 +39,10 @@ def test_send_queue(seed: int) -> None:
     for _ in range(60):
         if pick.random() < 0.5:
             piece = pick.randbytes(pick.choice((0, 1, 10, 3000, 70_000)))
-            queue.append(piece)
+            if piece and pick.random() < 0.5:
+                piece = piece[: fill(queue, piece)]
+            else:
+                queue.append(piece)
             data += piece
         elif data:
             acked = pick.randrange(len(data) + 1)
@@ -49,6 +60,31 @@ def test_send_queue_keeps_large_writes_as_they_are() -> None:
     data = bytes(65536)
     queue.append(data)
     assert queue.read(5, 65536) is data
+
+
+def test_send_queue_reads_across_large_writes_without_copying() -> None:
+    queue = SendQueue(0)
+    first = queue.space(100_000)
+    queue.fill(len(first))
+    second = queue.space(100_000)
+    queue.fill(len(second))
+    across = queue.read(50_000, 100_000)
+    assert isinstance(across, memoryview)
+    second[0] = 7
+    assert across[50_000] == 7
+
+
+def test_send_queue_takes_new_memory_once_all_is_acknowledged() -> None:
+    queue = SendQueue(0)
+    space = queue.space(40_000)
+    space[:] = b"x" * 40_000
+    queue.fill(40_000)
+    sent = queue.read(0, 40_000)
+    queue.acknowledge(40_000)
+    queue.space(40_000)[:] = b"y" * 40_000
+    queue.fill(40_000)
+    assert bytes(sent) == b"x" * 40_000
+    assert bytes(queue.read(40_000, 10)) == b"y" * 10
 
 
 def test_send_queue_joins_small_writes() -> None:

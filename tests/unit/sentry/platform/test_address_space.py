@@ -1,6 +1,7 @@
 """What a fresh address space has, and what it tells of the sentry's own."""
 
 import ctypes
+import mmap
 import os
 import struct
 import subprocess
@@ -97,6 +98,13 @@ def test_parts_are_copied_at_once(
     assert checked == [0, 1, 10, 27, 52, 85, 126]
 
 
+def page_aligned(size: int) -> mmap.mmap:
+    """Return memory with noise in it that begins on a page."""
+    memory = mmap.mmap(-1, size)
+    memory.write(os.urandom(size))
+    return memory
+
+
 def test_pieces_are_written_as_one(
     platform: PtracePlatform, start: Callable[..., PtraceThread]
 ) -> None:
@@ -116,6 +124,16 @@ def test_pieces_are_written_as_one(
             assert memory.write_pieces(first, pieces) == len(whole)
             assert memory.read(first, len(whole)) == whole
             checked.append(len(whole))
+        for ahead in (1, 8, 16, 255, 4095):
+            # As seen from the destination: some of these are moved first.
+            piece = memoryview(page_aligned(12_000))[-ahead % 4096 :][:5000]
+            assert memory.write_pieces(first, [piece, data[:3]]) == len(piece) + 3
+            assert memory.read(first, len(piece) + 3) == bytes(piece) + data[:3]
+        space = memoryview(bytearray(12_000))
+        assert memory.read_into(first, space[5:6000]) == 5995
+        assert space[5:6000] == memory.read(first, 5995)
+        with pytest.raises(SysError):
+            memory.read_into(8, space)
         with pytest.raises(SysError):
             memory.write_pieces(barrier, [data, data[:1]])
         with pytest.raises(SysError):
