@@ -19,7 +19,7 @@ from netstack.wire.seq import difference
 from netstack.wire.tcp import CWR, FIN, MAX_WINDOW_SCALE, URG, Segment
 
 MAX_QUICK_ACKS: Final = 16
-LATE_MAX: Final = 1 << 17  # bytes that may arrive before an acknowledgment that is late
+LATE_MAX: Final = 1 << 18  # bytes that may arrive before an acknowledgment that is late
 CONGESTION_EXPERIENCED: Final = 3  # RFC 3168, 5
 
 
@@ -254,7 +254,8 @@ def after_data(connection: Connection, now: int) -> None:
 
 def may_be_late(connection: Connection, pending: int) -> bool:
     """Return whether an acknowledgment that is due comes soon: at best with the room of a read."""
-    if pending > min(LATE_MAX, connection.rcv_wnd // 4):
+    # The sender may have to wait for the window, but that moves by reads only.
+    if pending > min(LATE_MAX, connection.receive_space() // 4):
         return False
     if not connection.ack_is_late and connection.unread():
         connection.ack_is_late = connection.protocol.late_acks.hold(connection)

@@ -91,15 +91,17 @@ class Deferral:
             self._for_calls = output
         self._for_calls_ns = since_ns
 
-    def hold_other(self, output: HeldOutput, now_ns: int) -> bool:
+    def hold_other(self, output: HeldOutput, now_ns: int, *, is_new: bool) -> bool:
         """Have `output` pushed soon, whatever calls are made; False: it must not wait.
 
-        There is one such output only.
+        There is one such output only; `is_new`: all that waited of it is gone.
         """
         if self._other is None:
             if not self._begin():
                 return False
             self._other = output
+            is_new = True
+        if is_new:
             self._other_ns = now_ns
         return True
 

@@ -87,9 +87,13 @@ class HostLateAcks(LateAcks):
 
     def hold(self, connection: Connection) -> bool:
         kernel = self._kernel
-        if not kernel.deferral.hold_other(self._soon, kernel.clock.monotonic_ns()):
+        soon = self._soon
+        waiting = [other for other in soon.connections if other.ack_is_late]
+        now_ns = kernel.clock.monotonic_ns()
+        if not kernel.deferral.hold_other(soon, now_ns, is_new=not waiting):
             return False
-        self._soon.connections.append(connection)
+        waiting.append(connection)
+        soon.connections = waiting
         return True
 
 

@@ -95,13 +95,15 @@ def test_other_output_waits_whatever_calls_are_made():
     deferral = Deferral(platform)
     calls, other = Output(), Output()
     deferral.hold(calls, 1000)
-    assert deferral.hold_other(other, 1000)
+    assert deferral.hold_other(other, 1000, is_new=True)
     deferral.on_call(TASK, 1, 5)
     assert (calls.pushes, other.pushes) == (1, 0)
     assert deferral.waits
     assert platform.notes == [True]
-    assert deferral.hold_other(other, 5000)  # it waits since before
+    assert deferral.hold_other(other, 5000, is_new=False)
     assert deferral.is_late(1001 + WAIT_NS)
+    assert deferral.hold_other(other, 9000, is_new=True)
+    assert not deferral.is_late(9000 + WAIT_NS)
     deferral.push()
     assert other.pushes == 1
     assert not deferral.waits
@@ -114,7 +116,7 @@ def test_what_nobody_would_look_after_does_not_wait():
     output = Output()
     Deferral(platform).hold(output, 0)
     assert output.pushes == 1
-    assert not Deferral(platform).hold_other(output, 0)
+    assert not Deferral(platform).hold_other(output, 0, is_new=True)
     deferral = Deferral(FakePlatform())
     deferral.on_call(TASK, 1, 5)
     deferral.on_call(TASK, 1, 5)
