@@ -147,6 +147,8 @@ class UdpEndpoint(DatagramEndpoint):
         if burst is None:
             if self.segment_size or self.no_checksum or self.ipv4_options or not target.port:
                 return False
+            if self.stack.taps:
+                return False  # they see what is on the wire
             route = self.route_to(target, None)
             limit = burst_limit(route, len(payload))
             if not limit or not self.stack.networks[route.version].takes_joined():

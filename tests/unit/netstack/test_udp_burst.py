@@ -3,6 +3,7 @@
 from netstack.endpoint import EVENT_OUT, Address
 from netstack.link.segments import segments
 from netstack.packet import OutFrame
+from netstack.packet_socket import ETH_P_ALL, PacketEndpoint
 from netstack.udp_burst import MAX_DATAGRAMS
 from tests.unit.netstack.harness import Pair, RecordingListener, WireLink, ip
 
@@ -126,6 +127,16 @@ def test_rules_see_single_datagrams():
     network.takes_joined = lambda: False
     pair.client.send(b"one", may_wait=True)
     assert not pair.client.burst_size()
+
+
+def test_taps_see_single_datagrams():
+    pair = JoiningPair()
+    tap = PacketEndpoint(pair.left.stack, True, ETH_P_ALL)
+    pair.client.send(b"one", may_wait=True)
+    assert not pair.client.burst_size()
+    tap.close()
+    pair.client.send(b"two", may_wait=True)
+    assert pair.client.burst_size()
 
 
 def test_without_room_the_burst_waits_and_the_sender_blocks():
