@@ -78,6 +78,8 @@ class Route:
         self.generation = 0  # of the routing table; another one means: find it again
         self.entry: RouteEntry | None = None  # None: the interface was given, not looked up
         self.neighbour: Neighbour | None = None  # the network layer's
+        self.head = b""  # the last plain header, and what it says
+        self.head_key = -1
 
 
 class Rule:

@@ -194,17 +194,9 @@ class Ipv4(NetworkProtocol):
             count = (len(packet.payload) + size - 1) // size if size else 1
             ident = self.next_identification(route, packet.protocol, count)
         ttl = packet.ttl or (1 if route.kind == MULTICAST else self.stack.settings.ip_default_ttl)
-        head = wire.build(
-            route.source,
-            route.destination,
-            packet.protocol,
-            transport_length if total <= wire.MAX_LENGTH else 0,
-            ttl,
-            packet.tos,
-            ident,
-            wire.DF if packet.dont_fragment or packet.discovers_mtu and not must_split else 0,
-            options,
-        )
+        fragment = wire.DF if packet.dont_fragment or packet.discovers_mtu and not must_split else 0
+        length = transport_length if total <= wire.MAX_LENGTH else 0
+        head = self._header(route, packet, length, ttl, ident, fragment)
         if self.filter is not None:
             return output.send4(self, self.filter, route, head, packet, mtu)
         header = transport_header(packet, route.source, route.destination, by_link=by_link)
@@ -217,6 +209,32 @@ class Ipv4(NetworkProtocol):
             frame.gso_size = packet.gso_size
             frame.is_udp = packet.protocol == wire.UDP
         return self.emit(route, frame, packet)
+
+    def _header(
+        self, route: Route, packet: OutPacket, length: int, ttl: int, ident: int, fragment: int
+    ) -> bytes:
+        """Return the header of a packet; the last one of a route may do once more."""
+        protocol = packet.protocol
+        options = packet.ipv4_options
+        if ident or options:
+            return wire.build(
+                route.source,
+                route.destination,
+                protocol,
+                length,
+                ttl,
+                packet.tos,
+                ident,
+                fragment,
+                options,
+            )
+        key = length << 40 | ttl << 32 | packet.tos << 24 | fragment << 8 | protocol
+        if key != route.head_key:
+            route.head = wire.build(
+                route.source, route.destination, protocol, length, ttl, packet.tos, 0, fragment
+            )
+            route.head_key = key
+        return route.head
 
     def takes_joined(self) -> bool:
         return self.filter is None  # rules are about single datagrams

@@ -42,6 +42,11 @@ STOP_SIZE: Final = SIGINFO_OFFSET + SIGINFO_SIZE
 # Bound once, as they are used for every stop.
 _unpack_stop: Final = STOP.unpack_from
 _wait: Final = lib.pt_wait
+_due_events: Final = lib.pt_due_events
+_due_fd: Final = lib.pt_due_fd
+_due_bits: Final = lib.pt_due_bits
+_events_done: Final = lib.pt_events_done
+_may_defer: Final = lib.pt_may_defer
 _resume: Final = lib.pt_resume
 
 
@@ -203,14 +208,14 @@ class PtracePlatform(Platform):
             lib.pt_set_timer(deadline_ns)
 
     def dispatch(self) -> None:
-        count = lib.pt_due_events()
-        due = [(lib.pt_due_fd(i), lib.pt_due_bits(i)) for i in range(count)]
+        count = _due_events()
+        due = [(_due_fd(i), _due_bits(i)) for i in range(count)]
         try:
             for host_fd, bits in due:
                 self._on_due(host_fd, bits)
         finally:
             # Also after a bug in one: what else is due is reported again.
-            lib.pt_events_done()
+            _events_done()
 
     def _on_due(self, host_fd: int, bits: int) -> None:
         if host_fd == self.tick_fd:
@@ -232,7 +237,7 @@ class PtracePlatform(Platform):
             raise
 
     def may_defer(self) -> bool:
-        return lib.pt_may_defer() != 0
+        return _may_defer() != 0
 
     def note_deferred(self, *, waits: bool) -> bool:
         return lib.pt_note_deferred(waits) != 0
