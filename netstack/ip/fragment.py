@@ -174,3 +174,15 @@ class Reassembler(Timer):
             self._forget(partial)
         for partial in late:
             self.owner.on_timeout(partial)
+
+
+def ecn_of(seen: int) -> int:
+    """Return the ECN field of a packet from those of its fragments; -1: drop it (RFC 3168, 5.3)."""
+    not_ect, ect = seen & 0b0001, seen & 0b0110
+    if seen & 0b1000:
+        return -1 if not_ect else 3
+    if not_ect and ect:
+        return 0
+    if ect == 0b0110 or ect == 0b0100:
+        return 2
+    return 1 if ect else 0

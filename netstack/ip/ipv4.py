@@ -16,7 +16,7 @@ from netstack.interface import IFF_UP, Interface, InterfaceAddress
 from netstack.ip import addresses4
 from netstack.ip.arp import Arp
 from netstack.ip.forward4 import Forwarder4
-from netstack.ip.fragment import DROPPED, PartialPacket, Reassembler, ReassemblyOwner
+from netstack.ip.fragment import DROPPED, PartialPacket, Reassembler, ReassemblyOwner, ecn_of
 from netstack.ip.icmp4 import Icmp4
 from netstack.ip.igmp import Igmp
 from netstack.ip.output import leaves_checksum, transport_header
@@ -588,15 +588,3 @@ class Fragments4(ReassemblyOwner):
         self.ipv4.counters.ReasmFails += 1
         if partial.first is not None:
             self.ipv4.icmp.send_reassembly_exceeded(partial.first)
-
-
-def ecn_of(seen: int) -> int:
-    """Return the ECN field of a packet from those of its fragments; -1: drop it (RFC 3168, 5.3)."""
-    not_ect, ect = seen & 0b0001, seen & 0b0110
-    if seen & 0b1000:
-        return -1 if not_ect else 3
-    if not_ect and ect:
-        return 0
-    if ect == 0b0110 or ect == 0b0100:
-        return 2
-    return 1 if ect else 0

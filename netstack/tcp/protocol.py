@@ -18,14 +18,11 @@ from netstack.errors import (
 )
 from netstack.packet import (
     CHECKSUM_GOOD,
-    ETHERTYPE_IPV4,
-    ETHERTYPE_IPV6,
     TO_HOST,
-    FrameFilter,
     InPacket,
     OutPacket,
 )
-from netstack.ports import ANY_BOTH, ANY_IPV4, ANY_IPV6, Binding, PortFilter
+from netstack.ports import ANY_IPV4, ANY_IPV6, Binding, PortFilter
 from netstack.route import BROADCAST, MULTICAST, Route
 from netstack.stack import Stack
 from netstack.tcp.connection import Connection, Flow, LateAcks
@@ -34,6 +31,7 @@ from netstack.tcp.fastopen import FastOpen
 from netstack.tcp.listener import Request, TcpListener
 from netstack.tcp.options import TcpOptions
 from netstack.tcp.receive import initial_window
+from netstack.tcp.receiver import passes, score
 from netstack.tcp.segments import on_segment
 from netstack.tcp.send import hand_over, push, send_reset, send_syn
 from netstack.tcp.send_queue import PLAIN_BLOCKS, BlockMaker
@@ -188,11 +186,11 @@ class TcpProtocol(Transport):
         best = -1
         found: list[TcpListener] = []
         for listener in self.listeners.get(port, ()):
-            score = _score(listener, packet)
-            if score > best:
-                best = score
+            points = score(listener, packet)
+            if points > best:
+                best = points
                 found = [listener]
-            elif score == best and score >= 0:
+            elif points == best and points >= 0:
                 found.append(listener)
         if not found:
             return None
@@ -559,44 +557,6 @@ class TcpProtocol(Transport):
         listener.close(self.environment.now_ns())
 
 
-def passes(program: FrameFilter | None, segment: Segment, packet: InPacket) -> bool:
-    """Return whether a socket's filter lets a segment pass; it may cut off some of the data.
-
-    The filter sees the segment from the TCP header on, and leaves that whole
-    (tcp_filter, net/ipv4/tcp_ipv4.c).
-    """
-    if program is None:
-        return True
-    at = packet.transport
-    ethertype = ETHERTYPE_IPV4 if packet.version == 4 else ETHERTYPE_IPV6
-    keep = program.run(packet.data, at, packet.end, packet, ethertype)
-    if keep == 0:
-        return False
-    segment.end = max(segment.start, min(segment.end, at + keep))
-    return True
-
-
 def _is_group(host: bytes) -> bool:
     """Return whether an address is that of a multicast group."""
     return host[0] == 0xFF if len(host) == 16 else host[0] & 0xF0 == 0xE0
-
-
-def _score(listener: TcpListener, packet: InPacket) -> int:
-    """Return how well a listener fits a packet (compute_score); -1: not at all."""
-    binding = listener.binding
-    score = 0
-    if binding.host:
-        if binding.host != packet.destination:
-            return -1
-        score += 4
-    elif packet.version == 4:
-        if not binding.versions & ANY_IPV4:
-            return -1
-        score += 2 if binding.versions != ANY_BOTH else 0
-    elif not binding.versions & ANY_IPV6:
-        return -1
-    if listener.options.interface_index:
-        if listener.options.interface_index != packet.interface.index:
-            return -1
-        score += 8
-    return score
