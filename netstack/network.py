@@ -65,7 +65,7 @@ class NetworkProtocol(FrameHandler):
 
     def takes_joined(self) -> bool:
         """Return whether several datagrams may come in one packet with `gso_size`."""
-        return True
+        return self.filter is None  # rules are about single ones
 
     @abstractmethod
     def send_unreachable(self, packet: InPacket) -> None:

@@ -236,9 +236,6 @@ class Ipv4(NetworkProtocol):
             route.head_key = key
         return route.head
 
-    def takes_joined(self) -> bool:
-        return self.filter is None  # rules are about single datagrams
-
     def next_identification(self, route: Route, protocol: int, count: int = 1) -> int:
         """Return the first of `count` identifications not used lately by the flow (RFC 6864, 4.1).
 

@@ -1,11 +1,13 @@
 """Datagrams that wait for more of their kind, and leave in one packet."""
 
+from netstack.build import new_stack
 from netstack.endpoint import EVENT_OUT, Address
+from netstack.filter.hooks import PacketFilter
 from netstack.link.segments import segments
 from netstack.packet import OutFrame
 from netstack.packet_socket import ETH_P_ALL, PacketEndpoint
 from netstack.udp_burst import MAX_DATAGRAMS
-from tests.unit.netstack.harness import Pair, RecordingListener, WireLink, ip
+from tests.unit.netstack.harness import Pair, RecordingListener, VirtualEnvironment, WireLink, ip
 
 SERVER = Address(ip("10.0.0.2"), 53)
 
@@ -124,9 +126,19 @@ def test_empty_large_and_unchecked_datagrams_do_not_wait():
 def test_rules_see_single_datagrams():
     pair = JoiningPair()
     network = pair.left.stack.networks[4]
-    network.takes_joined = lambda: False
+    network.filter = PacketFilter(pair.left.stack, network)
     pair.client.send(b"one", may_wait=True)
     assert not pair.client.burst_size()
+    assert pair.received() == [b"one"]
+
+
+def test_rules_of_each_version_keep_datagrams_apart():
+    stack = new_stack(VirtualEnvironment())[0]
+    for version in (4, 6):
+        network = stack.networks[version]
+        assert network.takes_joined()
+        network.filter = PacketFilter(stack, network)
+        assert not network.takes_joined()
 
 
 def test_taps_see_single_datagrams():
