@@ -89,7 +89,7 @@ def describe(data: bytes, *, quoted: bool = False) -> str:
     return text + ("" if good else " BAD CHECKSUM")
 
 
-def received(tun: int, wait: float = 0.15) -> list[bytes]:
+def received(tun: int, wait: float = 0.06) -> list[bytes]:
     """Return the packets that came out of a device, but for what the kernel says on its own."""
     got = []
     while select.select([tun], [], [], wait)[0]:
