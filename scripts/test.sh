@@ -10,7 +10,7 @@ if [ $# -eq 0 ]; then
 fi
 .venv/bin/python -m scripts.rootfs > /dev/null || exit 1
 if [ $# -eq 0 ]; then
-    set -- --numprocesses 2 --dist loadfile
+    set -- --numprocesses 2 --dist loadfile --no-loadscope-reorder
 else
     set -- -p no:xdist "$@"
 fi
