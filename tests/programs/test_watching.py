@@ -14,7 +14,7 @@ cd /tmp; echo one > log
 until grep -q one out 2>/dev/null; do sleep 0.1; done
 echo two >> log
 until grep -q two out; do sleep 0.1; done
-mv log log.1; echo three > log
+ln log log.1; echo three > new; mv new log
 until grep -q three out; do sleep 0.1; done
 kill $(cat pid)
 cat out
