@@ -28,11 +28,13 @@ def test_a_pod_of_two(podman, world):
         *("pod", "create", "--name", "pod", "-p", "7900:7000", "--infra-image", "busybox"),
         *("--infra-command", "/catatonit -P", "--cgroup-parent", f"/{world.cgroup}"),
     )
-    podman.ok("run", "-d", "--pod", "pod", "--name", "server", "busybox", "sh", "-c", SERVER)
+    parent = ("--cgroup-parent", f"/{world.cgroup}")  # of conmon, too
+    server = ("run", "-d", *parent, "--pod", "pod", "--name", "server", "busybox")
+    podman.ok(*server, "sh", "-c", SERVER)
     script = ASK.format("10.88.0.1").replace("7000", "7900")
     got = run(world.inside("busybox", "sh", "-c", script)).check().out
     assert got.startswith("hello from ")
-    words = ["run", "--rm", "--pod", "pod", "busybox", "sh", "-c"]
+    words = ["run", "--rm", *parent, "--pod", "pod", "busybox", "sh", "-c"]
     assert podman.ok(*words, LOCAL) == got
     assert podman(*words, "exit 4").status == 4
     assert podman.ok(*words, "echo $$; set -- /proc/[0-9]*; echo $#").split() == ["1", "1"]
