@@ -133,7 +133,7 @@ def start(
 
 @pytest.mark.parametrize(
     ("rate", "burst", "seconds"),
-    [(MB, 100_000, 2), (10 * MB, 200_000, 2), (100 * MB, 2 * MB, 2)],
+    [(MB, 100_000, 5), (10 * MB, 200_000, 5), (100 * MB, 2 * MB, 5)],
     ids=["1MB", "10MB", "100MB"],
 )
 def test_the_rate_of_the_flag(
